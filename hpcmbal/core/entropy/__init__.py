@@ -1,0 +1,1 @@
+"""Probability model of the latents, and the coding of symbols with it."""

@@ -1,0 +1,184 @@
+"""HPCM, the hierarchical progressive context model for learned image compression (ICCV 2025), in all its sizes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
+from hpcmbal.core.model.context import HierarchicalContext
+from hpcmbal.core.model.indexing import take
+from hpcmbal.core.model.rate import RateGains
+from hpcmbal.core.model.schedule import Step
+from hpcmbal.core.model.transforms import analysis_transform, hyper_analysis, hyper_synthesis, synthesis_transform
+from hpcmbal.core.model.variants import Variant
+
+CODER_TABLES = (
+    "scale_table",
+    "quantized_cdf_z",
+    "cdf_length_z",
+    "offset_z",
+    "quantized_cdf_y",
+    "cdf_length_y",
+    "offset_y",
+)
+"""Buffers of the released models that hold their coder's tables; kept empty, ours are derived from the weights."""
+
+
+class ScaleBits(NamedTuple):
+    """Bits of each image, by what they describe; every field `[B]`."""
+
+    s1: Tensor
+    s2: Tensor
+    s3: Tensor
+    z: Tensor
+
+    def total(self) -> Tensor:
+        """All bits of each image, `[B]`."""
+        return self.s1 + self.s2 + self.s3 + self.z
+
+
+class Likelihoods(TypedDict):
+    """Probabilities of the quantised values: `y` `[B, M, h, w]`, `z` `[B, N, h/4, w/4]`."""
+
+    y: Tensor
+    z: Tensor
+
+
+class ModelOutput(TypedDict):
+    """What `HPCM.forward` returns: CompressAI's keys and, beside them, the bits of each scale.
+
+    `x_hat` is `[B, 3, H, W]`, not clamped. Likelihoods and bits cover the padded image.
+    """
+
+    x_hat: Tensor
+    likelihoods: Likelihoods
+    scale_bits: ScaleBits
+
+
+class HPCM(HierarchicalContext):
+    """The whole codec network of any `Variant`.
+
+    ```
+    x --g_a--> y --(* gain)--+--h_a--> z --round--> z_hat --h_s--> params
+                             |                                       |
+                             +--> context walk: 11 steps <-----------+
+                                       |
+    x_hat <--g_s--(* inverse gain)-- y_hat
+    ```
+
+    Rate gains exist for variants with `rate_levels` only (Cui et al., "Asymmetric gained deep image compression", 2021).
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__(variant)
+        hyper_shape = (1, variant.hyper_channels, 1, 1)
+        self.means_hyper = nn.Parameter(torch.zeros(hyper_shape))
+        self.scales_hyper = nn.Parameter(torch.ones(hyper_shape))
+        if variant.released:
+            for name in CODER_TABLES:
+                self.register_buffer(name, torch.empty(0))
+            self.register_load_state_dict_pre_hook(_drop_coder_tables)
+        self.entropy_estimation = GeneralizedGaussian()
+        self.g_a = analysis_transform(variant)
+        self.g_s = synthesis_transform(variant)
+        self.h_a = hyper_analysis(variant)
+        self.h_s = hyper_synthesis(variant)
+        self.build_context()
+        self.rate_gains = RateGains(variant.latent_channels, variant.rate_levels) if variant.rate_levels else None
+
+    def forward(self, x: Tensor, lmbda: Tensor | None = None, noise_seeds: list[int] | None = None) -> ModelOutput:
+        """Compress and reconstruct, with rates estimated from likelihoods.
+
+        In training mode rounding is replaced by a straight-through estimate where the decoder reads values, and by uniform
+        noise where rates are estimated; in evaluation mode both are real rounding.
+
+        Args:
+            x: Images `[B, 3, H, W]` in [0, 1], any size; padded to the variant's multiple by repeating the border.
+            lmbda: Rate parameter of each image `[B]`, for variable-rate variants; their middle if not given.
+            noise_seeds: One seed per image. The same seeds give the same noise, whatever the batch or the rank.
+        """
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(x, self.variant.pad_multiple)
+        y = self.analyse(x, lmbda)
+        z = self.h_a(y)
+        y, z = y.float(), z.float()
+        noise = self._noise(y, z, noise_seeds) if self.training else None
+
+        z_residual = z - self.means_hyper
+        z_hat = round_straight_through(z_residual) + self.means_hyper
+        params = self.h_s(z_hat)
+
+        y_flat = y.flatten(1)
+        residuals: list[Tensor] = []
+        scales: list[Tensor] = []
+
+        def quantise(step: Step, step_scales: Tensor, means: Tensor) -> Tensor:
+            residual = take(y_flat, step.latent_index) - means
+            residuals.append(residual)
+            scales.append(step_scales)
+            return round_straight_through(residual) + means
+
+        y_hat = self.walk(params, quantise)
+        x_hat = self.synthesise(y_hat, lmbda)[..., :height, :width]
+
+        plan = self.plan(y.shape[2], y.shape[3], y.device)
+        y_residual = torch.cat(residuals, dim=1).float()
+        with torch.autocast(x.device.type, enabled=False):
+            y_values = y_residual.round() if noise is None else y_residual + take(noise[0], plan.coding_order)
+            z_values = z_residual.round() if noise is None else z_residual + noise[1]
+            y_likelihood = self.entropy_estimation(y_values, torch.cat(scales, dim=1).float())
+            z_likelihood = self.entropy_estimation(z_values, self.scales_hyper)
+            bits = [part.log2().sum(1).neg() for part in y_likelihood.split(list(plan.scale_sizes), dim=1)]
+            scale_bits = ScaleBits(*bits, z=z_likelihood.log2().sum((1, 2, 3)).neg())
+        return {
+            "x_hat": x_hat,
+            "likelihoods": {"y": take(y_likelihood, plan.natural_order).view_as(y), "z": z_likelihood},
+            "scale_bits": scale_bits,
+        }
+
+    def analyse(self, x: Tensor, lmbda: Tensor | None = None) -> Tensor:
+        """Latents `[B, M, h, w]` of padded images, scaled for the rate `lmbda` `[B]`."""
+        y: Tensor = self.g_a(x)
+        return y if self.rate_gains is None else y * self.rate_gains(lmbda)
+
+    def synthesise(self, y_hat: Tensor, lmbda: Tensor | None = None) -> Tensor:
+        """Padded images `[B, 3, H, W]`, not clamped, from decoded latents and the rate `lmbda` `[B]`."""
+        if self.rate_gains is not None:
+            y_hat = y_hat * self.rate_gains.inverse(lmbda)
+        x_hat: Tensor = self.g_s(y_hat)
+        return x_hat
+
+    def _noise(self, y: Tensor, z: Tensor, seeds: list[int] | None) -> tuple[Tensor, Tensor]:
+        """Uniform noise in [-0.5, 0.5) for `y` (flattened, `[B, M h w]`) and `z`."""
+        size = y[0].numel() + z[0].numel()
+        if seeds is None:
+            noise = torch.rand(y.shape[0], size, device=y.device)
+        else:
+            noise = torch.stack(
+                [torch.rand(size, generator=torch.Generator(y.device).manual_seed(seed), device=y.device) for seed in seeds]
+            )
+        y_noise, z_noise = (noise - 0.5).split([y[0].numel(), z[0].numel()], dim=1)
+        return y_noise, z_noise.reshape_as(z)
+
+
+def round_straight_through(x: Tensor) -> Tensor:
+    """Round to the nearest integer; the gradient passes as if it had not been rounded."""
+    return x + (x.round() - x).detach()
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Extend `[B, C, H, W]` at the right and bottom to multiples of `multiple`, repeating the border."""
+    height, width = x.shape[-2:]
+    padding = (0, -width % multiple, 0, -height % multiple)
+    return F.pad(x, padding, mode="replicate") if any(padding) else x
+
+
+def _drop_coder_tables(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Ignore the sizes of coder tables in released state dicts: they may be empty or filled, and are not used."""
+    for name in CODER_TABLES:
+        if f"{prefix}{name}" in state_dict:
+            state_dict[f"{prefix}{name}"] = torch.empty(0)

@@ -1,0 +1,202 @@
+"""The order in which latents are coded, as index plans computed once per latent size.
+
+HPCM codes the latents `y` coarse to fine. Scale s1 holds one latent of 16, s2 four of 16 (s1's among them), s3 all. In each
+scale a few steps each code a part of what the scale adds:
+
+```
+scale  grid        latents it adds   steps
+s1     h/4 x w/4   1/16              2   (first step: no context but the hyperprior)
+s2     h/2 x w/2   3/16              3
+s3     h   x w     12/16             6
+```
+
+Which latents belong to a step depends on the channel: channels are cut into 2, 4 or 8 groups (s1, s2, s3) and each group has
+its own offset, so that every step sees neighbours in space and in channels (HPCM, section 3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Index = npt.NDArray[np.int64]
+
+SCALES = ("s1", "s2", "s3")
+STEPS_PER_SCALE = (2, 3, 6)
+
+_QUAD = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""(row, column) of the four latents of a 2x2 cell."""
+_QUAD_ORDER = ((0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1), (1, 0, 3, 2))
+"""`_QUAD_ORDER[step][group]`: the cell position that channel group `group` codes in `step` of s2 (step 0 is s1)."""
+_OCT = (
+    ((0, 0), (2, 2)),
+    ((0, 2), (2, 0)),
+    ((1, 1), (3, 3)),
+    ((1, 3), (3, 1)),
+    ((0, 1), (2, 3)),
+    ((0, 3), (2, 1)),
+    ((1, 0), (3, 2)),
+    ((1, 2), (3, 0)),
+)
+"""The eight pairs of positions into which a 4x4 cell is cut."""
+_OCT_ORDER = (
+    (0, 2, 4, 6, 1, 3, 5, 7),
+    (1, 3, 5, 7, 0, 2, 4, 6),
+    (2, 4, 6, 0, 3, 5, 7, 1),
+    (3, 5, 7, 1, 2, 4, 6, 0),
+    (4, 6, 0, 2, 5, 7, 1, 3),
+    (5, 7, 1, 3, 4, 6, 0, 2),
+    (6, 0, 2, 4, 7, 1, 3, 5),
+    (7, 1, 3, 5, 6, 0, 2, 4),
+)
+"""`_OCT_ORDER[step][group]`: the pair that channel group `group` codes in `step` of s3 (steps 0 and 1 are s2)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One coding step. All indices are ascending, so every machine codes latents in the same order.
+
+    Attributes:
+        scale: 0, 1 or 2 for s1, s2, s3.
+        number: Position among the steps of its scale, from 0.
+        grid_index: Flat positions in the scale's `[M, h_s, w_s]` grid, `[n]` int64.
+        latent_index: The same latents' flat positions in `y`, `[M, h, w]`, `[n]` int64.
+    """
+
+    scale: int
+    number: int
+    grid_index: Tensor
+    latent_index: Tensor
+
+
+@dataclass(frozen=True)
+class CodingPlan:
+    """Everything the context walk needs to gather and scatter for latents of one size.
+
+    Attributes:
+        grids: (height, width) of the three scales.
+        steps: The steps of each scale.
+        coarse_in_fine: For s2 and s3, where the latents of the scale before lie in its grid, flat.
+        hyper_source: For s1, s2, s3, flat positions in `y` whose hyper-parameters the scale receives.
+        hyper_target: The positions in the scale's grid at which it receives them.
+        coding_order: Flat positions in `y` in the order of coding, all steps one after another.
+        natural_order: Its inverse: `coded[natural_order]` is in the order of `y`.
+        scale_sizes: How many latents each scale adds.
+    """
+
+    grids: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    steps: tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]
+    coarse_in_fine: tuple[Tensor, Tensor]
+    hyper_source: tuple[Tensor, Tensor, Tensor]
+    hyper_target: tuple[Tensor, Tensor, Tensor]
+    coding_order: Tensor
+    natural_order: Tensor
+    scale_sizes: tuple[int, int, int]
+
+
+@lru_cache(maxsize=32)
+def coding_plan(channels: int, height: int, width: int, *, released: bool, device: torch.device) -> CodingPlan:
+    """Build (or fetch) the plan for latents `[channels, height, width]`.
+
+    Args:
+        channels: M, a multiple of 8.
+        height, width: Multiples of 4.
+        released: Give s2 the hyper-parameters that the released network gives it: those at positions other than the ones
+            s1 left over. Only 48 % of the s2 latents then receive their own.
+        device: Where the indices live.
+    """
+    s2_in_y = _flat(_every_second(channels, height, width))
+    s1_in_s2 = _flat(_quad_positions(channels, height // 2, width // 2, _QUAD_ORDER[0]))
+    s1_in_y = s2_in_y[s1_in_s2]
+    s2_new = np.setdiff1d(np.arange(s2_in_y.size), s1_in_s2)
+    s3_new = np.setdiff1d(np.arange(channels * height * width), s2_in_y)
+
+    s1_steps = _checkerboard(channels, height // 4, width // 4)
+    s2_steps = [_flat(_quad_positions(channels, height // 2, width // 2, order)) for order in _QUAD_ORDER[1:]]
+    s3_steps = [_flat(_oct_positions(channels, height, width, order)) for order in _OCT_ORDER[2:]]
+    to_latent = (s1_in_y, s2_in_y, np.arange(channels * height * width))
+    order = np.concatenate(
+        [to_latent[scale][index] for scale, steps in enumerate((s1_steps, s2_steps, s3_steps)) for index in steps]
+    )
+    s2_source = _released_s2_source(channels, height, width) if released else s2_in_y[s2_new]
+
+    def tensor(index: Index) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(index)).to(device)
+
+    def steps(scale: int, indices: list[Index]) -> tuple[Step, ...]:
+        return tuple(
+            Step(scale, number, tensor(index), tensor(to_latent[scale][index])) for number, index in enumerate(indices)
+        )
+
+    return CodingPlan(
+        grids=((height // 4, width // 4), (height // 2, width // 2), (height, width)),
+        steps=(steps(0, s1_steps), steps(1, s2_steps), steps(2, s3_steps)),
+        coarse_in_fine=(tensor(s1_in_s2), tensor(s2_in_y)),
+        hyper_source=(tensor(s1_in_y), tensor(s2_source), tensor(s3_new)),
+        hyper_target=(tensor(np.arange(s1_in_y.size)), tensor(s2_new), tensor(s3_new)),
+        coding_order=tensor(order),
+        natural_order=tensor(np.argsort(order)),
+        scale_sizes=(s1_in_y.size, s2_new.size, s3_new.size),
+    )
+
+
+def _flat(mask: npt.NDArray[np.bool_]) -> Index:
+    return np.flatnonzero(mask)
+
+
+def _tile(cell: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Repeat `[groups, side, side]` over `height` x `width`."""
+    side = cell.shape[-1]
+    return np.tile(cell, (1, height // side, width // side))
+
+
+def _per_channel(cell: npt.NDArray[np.bool_], channels: int, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Pattern of a group's cell, repeated over space and over the channels of the group: `[channels, height, width]`."""
+    return np.repeat(_tile(cell, height, width), channels // cell.shape[0], axis=0)
+
+
+def _checkerboard(channels: int, height: int, width: int) -> list[Index]:
+    """The two steps of s1: opposite checkerboards in the two halves of the channels, then the rest."""
+    row, column = np.indices((height, width))
+    even = (row + column) % 2 == 0
+    first = np.repeat(np.stack((even, ~even)), channels // 2, axis=0)
+    return [_flat(first), _flat(~first)]
+
+
+def _quad_positions(channels: int, height: int, width: int, order: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    cell = np.zeros((4, 2, 2), dtype=bool)
+    for group, position in enumerate(order):
+        cell[(group, *_QUAD[position])] = True
+    return _per_channel(cell, channels, height, width)
+
+
+def _oct_positions(channels: int, height: int, width: int, order: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    cell = np.zeros((8, 4, 4), dtype=bool)
+    for group, pair in enumerate(order):
+        for position in _OCT[pair]:
+            cell[(group, *position)] = True
+    return _per_channel(cell, channels, height, width)
+
+
+def _every_second(channels: int, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Latents that make up the s2 grid: every second row and column, with the offset of the channel's group."""
+    first, second = _OCT_ORDER[0], _OCT_ORDER[1]
+    return _oct_positions(channels, height, width, first) | _oct_positions(channels, height, width, second)
+
+
+def _released_s2_source(channels: int, height: int, width: int) -> Index:
+    """Where the released network takes the hyper-parameters of s2 from.
+
+    It leaves out one latent of every 4x4 cell (the first of its group's pair), while s1 really holds another one, which
+    depends on the channel's quarter. Both sets have the same size channel by channel, and are matched in ascending order.
+    """
+    cell = np.zeros((8, 4, 4), dtype=bool)
+    for group, pair in enumerate(_OCT_ORDER[0]):
+        cell[(group, *_OCT[pair][0])] = True
+    left_out = _per_channel(cell, channels, height, width)
+    return _flat(_every_second(channels, height, width) & ~left_out)
