@@ -1,0 +1,30 @@
+"""Images for training and validation: folders, bundled photographs, deterministic crops and batches."""
+
+from __future__ import annotations
+
+from hpcmbal.data.augmentation import Augmentation
+from hpcmbal.data.bad_files import BadFile
+from hpcmbal.data.bundled import BundledPhotographs
+from hpcmbal.data.datasets import open_images
+from hpcmbal.data.image_cache import CachedImages
+from hpcmbal.data.image_file import read_rgb
+from hpcmbal.data.image_folder import ImageFolder
+from hpcmbal.data.image_source import ImageSource
+from hpcmbal.data.loader import Batch, ValidationImage, training_batches, validation_images
+from hpcmbal.data.sampler import BatchPlan
+
+__all__ = [
+    "Augmentation",
+    "BadFile",
+    "Batch",
+    "BatchPlan",
+    "BundledPhotographs",
+    "CachedImages",
+    "ImageFolder",
+    "ImageSource",
+    "ValidationImage",
+    "open_images",
+    "read_rgb",
+    "training_batches",
+    "validation_images",
+]
