@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from hpcmbal.data.image_source import RgbImage
 from hpcmbal.errors import SettingsError
+
+if TYPE_CHECKING:
+    from hpcmbal.data.image_source import RgbImage
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hpcmbal.errors import DataError
 
-ALLOWED_BAD_SHARE = 0.01
-"""A run stops when more than this share of its files is unreadable. Below 100 files that is the first bad one."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FILES_PER_ALLOWED_BAD_FILE = 100
+"""A run stops when more than 1 % of its files are unreadable. Below 100 files that is the first bad one."""
 
 _NAMED_IN_ERROR = 3
 
@@ -32,7 +35,7 @@ def allowed_bad_files(dataset_size: int) -> int:
     >>> [allowed_bad_files(size) for size in (1, 99, 100, 209, 1000)]
     [0, 0, 1, 2, 10]
     """
-    return int(dataset_size * ALLOWED_BAD_SHARE)
+    return dataset_size // FILES_PER_ALLOWED_BAD_FILE
 
 
 class BadFileTally:

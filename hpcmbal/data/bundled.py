@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hpcmbal.data.image_file import read_rgb
-from hpcmbal.data.image_source import RgbImage
 from hpcmbal.errors import DataError
+
+if TYPE_CHECKING:
+    from hpcmbal.data.image_source import RgbImage
 
 Split = Literal["train", "held-back"]
 
@@ -38,7 +40,7 @@ BUNDLED_PHOTOGRAPHS: dict[Split, tuple[str, ...]] = {
     ),
     "held-back": ("chelsea.png",),
 }
-"""File names of the photographs by use: `held-back` (a cat) is never trained on, but validated and demonstrated with."""
+"""File names of the photographs by use: the `held-back` one, a cat, is for validation and never trained on."""
 
 
 class BundledPhotographs:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpcmbal.data.bundled import BundledPhotographs, Split
 from hpcmbal.data.image_cache import CachedImages
 from hpcmbal.data.image_file import DEFAULT_PIXEL_LIMIT
 from hpcmbal.data.image_folder import ImageFolder
-from hpcmbal.data.image_source import ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcmbal.data.image_source import ImageSource
 
 DEFAULT_CACHE_MEBIBYTES = 512.0
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from hpcmbal.data.image_source import ImageSource, RgbImage
+from typing import TYPE_CHECKING
+
 from hpcmbal.errors import DataError
+
+if TYPE_CHECKING:
+    from hpcmbal.data.image_source import ImageSource, RgbImage
 
 
 class CachedImages:

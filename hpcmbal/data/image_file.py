@@ -18,16 +18,20 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from hpcmbal.data.image_source import RgbImage
 from hpcmbal.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcmbal.data.image_source import RgbImage
 
 DEFAULT_PIXEL_LIMIT = 178_956_970
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
@@ -108,7 +112,8 @@ def read_rgb(path: str | Path, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Rgb
         raise DataError(f"{path}: cannot be opened: {error.strerror}. Check the path and its permissions.") from error
     except _DECODER_ERRORS as error:
         raise DataError(
-            f"{path}: cannot be decoded: {str(error) or type(error).__name__}. Replace it by an intact copy, or remove it."
+            f"{path}: cannot be decoded: {str(error) or type(error).__name__}. "
+            "Replace it by an intact copy, or remove it."
         ) from error
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpcmbal.data.image_file import DEFAULT_PIXEL_LIMIT, read_rgb, readable_extensions
-from hpcmbal.data.image_source import RgbImage
 from hpcmbal.errors import DataError
+
+if TYPE_CHECKING:
+    from hpcmbal.data.image_source import RgbImage
 
 
 class ImageFolder:

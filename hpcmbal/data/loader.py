@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from hpcmbal.data.augmentation import Augmentation
 from hpcmbal.data.bad_files import BadFile, BadFileTally, allowed_bad_files
 from hpcmbal.data.image_cache import CachedImages
-from hpcmbal.data.image_source import ImageSource, RgbImage
-from hpcmbal.data.sampler import BatchPlan
 from hpcmbal.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hpcmbal.data.augmentation import Augmentation
+    from hpcmbal.data.image_source import ImageSource, RgbImage
+    from hpcmbal.data.sampler import BatchPlan
 
 
 @dataclass(frozen=True)
@@ -137,11 +141,15 @@ def training_batches(
     batches = StepBatches(source, plan, augmentation)
     steps = count(start_step) if end_step is None else range(start_step, end_step)
     tally = BadFileTally(len(source))
-    made = _in_workers(batches, steps, num_workers, pin_memory) if num_workers else map(batches.__getitem__, steps)
+    made = (
+        _in_workers(batches, steps, num_workers, pin_memory=pin_memory)
+        if num_workers
+        else map(batches.__getitem__, steps)
+    )
     for batch in made:
         new = tally.add(batch.bad_files)
-        batch = replace(batch, bad_files=new, bad_file_count=len(tally))
-        yield batch.pin_memory() if pin_memory and not num_workers else batch
+        counted = replace(batch, bad_files=new, bad_file_count=len(tally))
+        yield counted.pin_memory() if pin_memory and not num_workers else counted
 
 
 def validation_images(source: ImageSource) -> Iterator[ValidationImage]:
@@ -154,9 +162,7 @@ def validation_images(source: ImageSource) -> Iterator[ValidationImage]:
         yield ValidationImage(source.name(index), index, _as_tensor(source.read(index)[None]))
 
 
-def _in_workers(
-    batches: StepBatches, steps: Iterator[int] | range, num_workers: int, pin_memory: bool
-) -> Iterator[Batch]:
+def _in_workers(batches: StepBatches, steps: Iterable[int], num_workers: int, *, pin_memory: bool) -> Iterator[Batch]:
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -171,7 +177,7 @@ def _in_workers(
     return iter(loader)
 
 
-def _unchanged(batch: Batch) -> Batch:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 

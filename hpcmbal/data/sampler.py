@@ -25,8 +25,8 @@ class BatchPlan:
         3 0 4 1 2                         1 4 2 0 3                    ...
         [step 0] [step 1] [step    2 ] [step 3] [step 4]
 
-    No image is left out, a batch may span two epochs, and a data set smaller than the batch needs no special case. Under
-    data parallelism every rank takes its slice of the same global batch.
+    No image is left out, a batch may span two epochs, and a data set smaller than the batch needs no special case.
+    Under data parallelism every rank takes its slice of the same global batch.
 
     Attributes:
         dataset_size: The number of images.
