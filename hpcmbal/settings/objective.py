@@ -1,0 +1,92 @@
+"""Settings of what is trained and towards what: the model, the loss, the balance between its tasks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from hpcmbal.settings import choices
+from hpcmbal.settings.section import FloatTriple, Section, one_of
+
+
+def _public_model_name(value: object) -> object:
+    """The prototype wrote `HPCM_Base` where we write `hpcm-base`."""
+    return value.lower().replace("_", "-") if isinstance(value, str) else value
+
+
+class ModelSettings(Section):
+    """Which network."""
+
+    name: Annotated[str, BeforeValidator(_public_model_name), one_of(choices.MODELS)] = Field(
+        "hpcm-nano", description=f"Network: {', '.join(choices.MODELS)}."
+    )
+
+
+class LossSettings(Section):
+    """J = R + lmbda * 255^2 * MSE, R in bits per pixel (DESIGN, section 3), and the tasks that it is split into."""
+
+    lmbda: float = Field(
+        0.013, gt=0, description="Weight of distortion: J = bpp + lambda * 255^2 * MSE, or lambda * (1 - MS-SSIM)."
+    )
+    metric: Annotated[str, one_of(choices.METRICS)] = Field(
+        "mse", description="Distortion: mse, or ms-ssim (needs patches larger than 160 pixels)."
+    )
+    variable_rate: bool = Field(
+        False, description="Draw lambda for every image, log-uniform between lmbda_min and lmbda_max."
+    )
+    lmbda_min: float = Field(0.0018, gt=0, description="Smallest lambda drawn by variable_rate.")
+    lmbda_max: float = Field(0.0483, gt=0, description="Largest lambda drawn by variable_rate.")
+    tasks: Annotated[str, one_of(choices.TASKS)] = Field(
+        "total", description="Tasks that J is split into: total (1), two (distortion, bpp), five (per scale)."
+    )
+    decomposition: Annotated[str, one_of(choices.DECOMPOSITIONS)] = Field(
+        "measured", description="How five tasks share J: measured per scale, fixed shares, or learned shares."
+    )
+    share_learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the shares of decomposition learned.")
+
+    @model_validator(mode="after")
+    def _ordered_range(self) -> LossSettings:
+        if self.lmbda_min >= self.lmbda_max:
+            raise ValueError(f"lmbda_min {self.lmbda_min} must be below lmbda_max {self.lmbda_max}")
+        return self
+
+
+class BalancingSettings(Section):
+    """How the tasks are weighted against each other while training (DESIGN, sections 3 and 4)."""
+
+    name: Annotated[str, one_of(choices.BALANCERS)] = Field(
+        "none", description="Balancing: none, linear, log1p, log (these three learn weights), qp, torchjd."
+    )
+    w_lr: float = Field(0.025, gt=0, description="Learning rate of the task logits (Adam).")
+    gamma_s1: float = Field(
+        0.008, ge=0, description="Pull of the task logits of scale s1 back to neutral; of all tasks if there are two."
+    )
+    gamma_s2: float = Field(0.006, ge=0, description="Pull of the task logits of scale s2 back to neutral.")
+    gamma_s3: float = Field(0.004, ge=0, description="Pull of the task logits of scale s3 back to neutral.")
+    gamma_strategy: Annotated[str, one_of(choices.GAMMA_STRATEGIES)] = Field(
+        "fixed", description=f"Course of gamma over the training: {', '.join(choices.GAMMA_STRATEGIES)}."
+    )
+    scale_weights: FloatTriple = Field(
+        (0.3, 0.4, 0.3), description="Emphasis of scales s1, s2, s3, three positive numbers: 0.3,0.4,0.3."
+    )
+    update_mode: Literal["same_batch", "next_batch"] = Field(
+        "same_batch",
+        description="Where losses after the step come from: a second forward pass on the same batch with the same "
+        "noise, or the next batch (free, but very noisy).",
+    )
+    update_every: int = Field(8, ge=1, description="Steps between two updates of the task logits (same_batch).")
+    update_fraction: float = Field(
+        1.0, gt=0, le=1, description="Part of the batch that the second forward pass uses (same_batch)."
+    )
+    preserve_lambda: bool = Field(
+        True, description="Balance between scales only, never between distortion and rate: lambda keeps its meaning."
+    )
+    aggregator: str = Field("UPGrad", min_length=1, description="Aggregator of the torchjd package, by class name.")
+
+    @field_validator("scale_weights")
+    @classmethod
+    def _positive(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(value) <= 0:
+            raise ValueError("must be three positive numbers, for example 0.3,0.4,0.3")
+        return value

@@ -1,0 +1,130 @@
+"""Presets: recipes as YAML files with `description`, optional `extends`, and sections of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from hpcmbal.errors import SettingsError
+from hpcmbal.settings.layers import Entry, Layer, merge
+from hpcmbal.settings.problems import Problem, Source, check_none, suggestion
+
+SUFFIX = ".yaml"
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe, with everything that it extends already merged in.
+
+    Attributes:
+        name: Name of the file without its suffix.
+        path: The file.
+        description: One line for users.
+        extends: Names of the presets that it builds on, nearest first.
+        layer: All settings, each with the preset that states it.
+    """
+
+    name: str
+    path: Path
+    description: str
+    extends: tuple[str, ...]
+    layer: Layer
+
+
+def preset_directory() -> Path:
+    """Folder of the presets that come with hpcmbal: inside the installed package, else beside it in a checkout."""
+    installed = _PACKAGE / "presets"
+    return installed if installed.is_dir() else _PACKAGE.parent / "presets"
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of all presets that come with hpcmbal, sorted."""
+    return tuple(sorted(path.stem for path in preset_directory().glob(f"*{SUFFIX}")))
+
+
+def read_preset(name: str) -> Preset:
+    """Read a preset by its name, or by the path of a `.yaml` file.
+
+    `extends` works the same way; a path there is relative to the file that says it.
+
+    Raises:
+        SettingsError: It does not exist, is not readable as a preset, or extends itself.
+    """
+    return _read(_find(name, beside=Path()), chain=())
+
+
+def _read(path: Path, chain: tuple[Path, ...]) -> Preset:
+    if path in chain:
+        loop = " -> ".join(item.stem for item in (*chain, path))
+        raise SettingsError(f"Preset '{path.stem}' extends itself: {loop}. Remove one 'extends'.")
+    content = _parse(path)
+    description = content.pop("description", "")
+    parent_name = content.pop("extends", None)
+    if not isinstance(description, str) or not isinstance(parent_name, str | None):
+        raise SettingsError(f"Preset {path}: 'description' must be a text and 'extends' the name of one preset.")
+    layer = _flatten(content, path.stem)
+    extends: tuple[str, ...] = ()
+    if parent_name is not None:
+        parent = _read(_find(parent_name, beside=path.parent), (*chain, path))
+        layer = merge(parent.layer, layer)
+        extends = (parent.name, *parent.extends)
+    return Preset(path.stem, path, " ".join(description.split()), extends, layer)
+
+
+def _find(name: str, beside: Path) -> Path:
+    is_file_name = name.endswith((SUFFIX, ".yml"))
+    path = beside / Path(name).expanduser() if is_file_name else preset_directory() / f"{name}{SUFFIX}"
+    if path.is_file():
+        return path.resolve()
+    if is_file_name:
+        raise SettingsError(f"Preset file {path} does not exist.")
+    names = preset_names()
+    raise SettingsError(
+        f"Preset '{name}' does not exist{suggestion(name, names)} Presets are: {', '.join(names)}. "
+        "A file of your own is given by its path, ending in .yaml."
+    )
+
+
+def _flatten(content: dict[str, object], name: str) -> Layer:
+    """`{section: {field: value}}` to `{section.field: value}`."""
+    source = Source("preset", name)
+    layer: Layer = {}
+    problems = []
+    for section, fields in content.items():
+        if not isinstance(fields, dict):
+            rule = "a preset holds 'description', 'extends' and sections of settings"
+            problems.append(Problem(str(section), fields, rule, source))
+            continue
+        layer.update({f"{section}.{field}": Entry(value, source) for field, value in fields.items()})
+    check_none(problems)
+    return layer
+
+
+def _parse(path: Path) -> dict[str, object]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"Preset {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"Preset {path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"Preset {path} must hold sections of settings, found {type(content).__name__}.")
+    return content
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's own loader lets a repeated key win silently; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"'{key}' is given twice", key_node.start_mark)
+            seen.add(key)
+        mapping: dict[Hashable, object] = super().construct_mapping(node, deep)
+        return mapping

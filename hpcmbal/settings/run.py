@@ -1,0 +1,77 @@
+"""`RunSettings`: everything that determines a training run."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from hpcmbal.settings.choices import VARIABLE_RATE_MODELS
+from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
+from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
+from hpcmbal.settings.section import Section
+from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSettings
+
+MIN_MS_SSIM_PATCH = 176
+"""MS-SSIM with five scales needs more than 160 pixels a side (Wang et al., 2003); crops are multiples of 16."""
+
+RELEASED_LMBDA_RANGE = (0.0018, 0.0483)
+"""The range that the rate gains of a variable-rate model cover."""
+
+
+class RunSettings(Section):
+    """All settings of a run, complete and consistent.
+
+    Built by `load_run_settings` from a preset, `--set` and flags, or directly from keyword arguments.
+
+    Raises:
+        pydantic.ValidationError: From the constructor; `load_run_settings` turns it into a `SettingsError`.
+    """
+
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    loss: LossSettings = Field(default_factory=LossSettings)
+    optimizer: OptimizerSettings = Field(default_factory=OptimizerSettings)
+    schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
+    balancing: BalancingSettings = Field(default_factory=BalancingSettings)
+    data: DataSettings = Field(default_factory=DataSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunSettings:
+        problems = contradictions(self)
+        if problems:
+            raise ValueError("; ".join(f"{path}: {rule}" for path, rule in problems))
+        return self
+
+
+def contradictions(settings: RunSettings) -> list[tuple[str, str]]:
+    """Settings that are fine one by one but not together, as pairs of path and rule."""
+    loss, found = settings.loss, []
+    if settings.training.epochs is None and settings.training.max_steps is None:
+        found.append(("training.max_steps", "the length of the training is missing; give --epochs or --max-steps"))
+    if settings.balancing.name != "none" and loss.tasks == "total":
+        rule = (
+            f"balancing '{settings.balancing.name}' needs several tasks; "
+            "use --use-hierarchical or --set loss.tasks=two (or five)"
+        )
+        found.append(("loss.tasks", rule))
+    if loss.metric == "ms-ssim" and settings.data.patch_size < MIN_MS_SSIM_PATCH:
+        found.append(("data.patch_size", f"ms-ssim needs patches of at least {MIN_MS_SSIM_PATCH} pixels"))
+    if loss.variable_rate:
+        found += _variable_rate_contradictions(settings)
+    return found
+
+
+def _variable_rate_contradictions(settings: RunSettings) -> list[tuple[str, str]]:
+    loss, found = settings.loss, []
+    if settings.model.name not in VARIABLE_RATE_MODELS:
+        rule = f"has one rate; variable_rate works with {', '.join(VARIABLE_RATE_MODELS)}"
+        found.append(("model.name", rule))
+    if loss.metric != "mse":
+        found.append(("loss.metric", "variable_rate needs mse: the range of its lambdas is that of mse"))
+    low, high = RELEASED_LMBDA_RANGE
+    if loss.lmbda_min < low:
+        found.append(("loss.lmbda_min", f"must not be below {low}, the end of the range of the model's rate gains"))
+    if loss.lmbda_max > high:
+        found.append(("loss.lmbda_max", f"must not exceed {high}, the end of the range of the model's rate gains"))
+    return found
