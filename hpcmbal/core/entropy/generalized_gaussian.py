@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -39,10 +41,33 @@ class GeneralizedGaussian(nn.Module):
         """
         scales = self.scale_lower_bound(scales)
         magnitude = values.abs()
-        upper = self._cdf((0.5 - magnitude) / scales)
-        lower = self._cdf((-0.5 - magnitude) / scales)
+        upper = distribution_function((0.5 - magnitude) / scales, self.beta)
+        lower = distribution_function((-0.5 - magnitude) / scales, self.beta)
         likelihood: Tensor = self.likelihood_lower_bound(upper - lower)
         return likelihood
 
-    def _cdf(self, x: Tensor) -> Tensor:
-        return 0.5 + 0.5 * x.sign() * torch.special.gammainc(1 / self.beta, x.abs() ** self.beta)
+
+class _DistributionFunction(torch.autograd.Function):
+    """The distribution function with its density as the gradient.
+
+    Automatic differentiation would multiply the derivative of |x|^beta, 0 at x = 0, by that of the incomplete gamma
+    function, infinite there: NaN for the value that lies exactly on the border of its bin.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, beta: Tensor) -> Tensor:
+        power = x.abs() ** beta
+        ctx.save_for_backward(power, beta)
+        return 0.5 + 0.5 * x.sign() * torch.special.gammainc(1 / beta, power)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        power, beta = ctx.saved_tensors
+        (grad,) = grads
+        return grad * (power.neg().exp() * (0.5 * beta / torch.lgamma(1 / beta).exp())), None
+
+
+def distribution_function(x: Tensor, beta: Tensor) -> Tensor:
+    """Distribution function of the generalised Gaussian with scale 1 at `x`; `beta` `[1]` is the shape."""
+    out: Tensor = _DistributionFunction.apply(x, beta)
+    return out

@@ -1,0 +1,33 @@
+"""Rate-distortion losses: one total, two tasks, or five tasks per scale that sum to J."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpcmbal.core.loss.hierarchical import AdaptiveHierarchicalLoss, HierarchicalLoss
+from hpcmbal.core.loss.rate_distortion import RateDistortionLoss
+from hpcmbal.core.loss.tasks import FIVE_TASKS, TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
+
+if TYPE_CHECKING:
+    from hpcmbal.settings import LossSettings
+
+__all__ = [
+    "FIVE_TASKS",
+    "TOTAL_TASK",
+    "TWO_TASKS",
+    "AdaptiveHierarchicalLoss",
+    "HierarchicalLoss",
+    "LossRecord",
+    "RateDistortionLoss",
+    "TaskLosses",
+    "build_loss",
+]
+
+
+def build_loss(settings: LossSettings) -> RateDistortionLoss:
+    """The loss that `settings` describe. lmbda is not part of it: it is given per image at every call."""
+    if settings.tasks != "five":
+        return RateDistortionLoss(metric=settings.metric, tasks=settings.tasks)
+    if settings.decomposition == "learned":
+        return AdaptiveHierarchicalLoss(metric=settings.metric, share_learning_rate=settings.share_learning_rate)
+    return HierarchicalLoss(metric=settings.metric, decomposition=settings.decomposition)
