@@ -20,7 +20,7 @@ import warnings
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,7 @@ def read_rgb(path: str | Path, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Rgb
     """
     try:
         with _open(Path(path), pixel_limit) as image:
-            _check_size(image, pixel_limit)
+            _check_size(image, path, pixel_limit)
             image.load()
             return _as_rgb(_upright(image))
     except UnidentifiedImageError as error:
@@ -120,30 +120,34 @@ def read_rgb(path: str | Path, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Rgb
 @contextmanager
 def _open(path: Path, pixel_limit: int) -> Iterator[Image.Image]:
     """Read the header of `path` with Pillow's guard against decompression bombs moved to `pixel_limit`."""
+    # Opened here, because Pillow leaves a file open that it refuses by its guard.
+    with path.open("rb") as file, _header(file, path, pixel_limit) as image:
+        yield image
+
+
+def _header(file: BinaryIO, path: Path, pixel_limit: int) -> Image.Image:
     with _guard_lock, warnings.catch_warnings():
         # Pillow warns above its guard and refuses above twice the guard; only the refusal is wanted, at our limit.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         guard = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = (pixel_limit + 1) // 2
         try:
-            image = Image.open(path, formats=readable_formats())
+            return Image.open(file, formats=readable_formats())
         except Image.DecompressionBombError as error:
             raise DataError(_too_large(path, "too many", pixel_limit)) from error
         finally:
             Image.MAX_IMAGE_PIXELS = guard
-    with image:
-        yield image
 
 
-def _check_size(image: Image.Image, pixel_limit: int) -> None:
+def _check_size(image: Image.Image, path: str | Path, pixel_limit: int) -> None:
     pixels = image.width * image.height
     if pixels == 0:
         raise ValueError(f"the image has no pixels ({image.width}x{image.height})")
     if pixels > pixel_limit:
-        raise DataError(_too_large(getattr(image, "filename", "image"), f"{image.width}x{image.height}", pixel_limit))
+        raise DataError(_too_large(path, f"{image.width}x{image.height}", pixel_limit))
 
 
-def _too_large(path: object, found: str, pixel_limit: int) -> str:
+def _too_large(path: str | Path, found: str, pixel_limit: int) -> str:
     return (
         f"{path}: too large: found {found} pixels, allowed are {pixel_limit:,}. "
         "Scale the image down, or raise the pixel limit if the file can be trusted."
