@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
 from hpcmbal.errors import SettingsError
 
-Metric = Literal["mse", "ms-ssim"]
+METRICS = ("mse", "ms-ssim")
 
 PEAK = 255
 """lmbda of the MSE models refers to pixel values 0..255."""
@@ -20,7 +18,7 @@ _SHARE_FLOOR = 1e-12
 """Added to both energies before a share is taken of them, so that a perfect image has shares; 1e-12 is -120 dB."""
 
 
-def check_image_size(metric: Metric, height: int, width: int) -> None:
+def check_image_size(metric: str, height: int, width: int) -> None:
     """Raise if `metric` is not defined on images of this size.
 
     Raises:
@@ -34,7 +32,7 @@ def check_image_size(metric: Metric, height: int, width: int) -> None:
         )
 
 
-def distortion_parts(metric: Metric, x_hat: Tensor, x: Tensor, bands: Tensor) -> tuple[Tensor, Tensor | None]:
+def distortion_parts(metric: str, x_hat: Tensor, x: Tensor, bands: Tensor) -> tuple[Tensor, Tensor | None]:
     """Distortion of each image in the coarse band and in the detail band.
 
     `mse`: `255^2` times the energy of each band; lmbda is one of the papers' 0.0018 ... 0.0483.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.loss.rate_distortion import Measurement, RateDistortionLoss, distortion_shares
+from hpcmbal.core.loss.rate_distortion import Measurement, RateDistortionLoss, check_choice, distortion_shares
 from hpcmbal.core.loss.tasks import FIVE_TASKS, TaskLosses
 
 if TYPE_CHECKING:
-    from hpcmbal.core.loss.distortion import Metric
     from hpcmbal.core.model import ModelOutput
 
 FIXED_DISTORTION_SHARES = (0.40, 0.35, 0.25)
@@ -36,8 +35,9 @@ class HierarchicalLoss(RateDistortionLoss):
         decomposition: "measured" or "fixed"; for "learned" see `AdaptiveHierarchicalLoss`.
     """
 
-    def __init__(self, *, metric: Metric = "mse", decomposition: Literal["measured", "fixed"] = "measured") -> None:
+    def __init__(self, *, metric: str = "mse", decomposition: str = "measured") -> None:
         super().__init__(metric=metric)
+        check_choice("decomposition", decomposition, ("measured", "fixed"))
         self.decomposition = decomposition
         self.names = FIVE_TASKS
 
@@ -61,7 +61,7 @@ class AdaptiveHierarchicalLoss(HierarchicalLoss):
         share_learning_rate: Learning rate of the shares' logits.
     """
 
-    def __init__(self, *, metric: Metric = "mse", share_learning_rate: float = 1e-3) -> None:
+    def __init__(self, *, metric: str = "mse", share_learning_rate: float = 1e-3) -> None:
         super().__init__(metric=metric)
         self.share_learning_rate = share_learning_rate
         self.distortion_share_logits = nn.Parameter(torch.tensor(FIXED_DISTORTION_SHARES).log())
@@ -99,9 +99,7 @@ def measured_rates(measured: Measurement) -> Tensor:
 def split_by_shares(measured: Measurement, distortion: Tensor, rate: Tensor) -> Tensor:
     """Task losses `[B, 5]` that take fixed shares `[3]` of each image's distortion and rate."""
     two = torch.stack((distortion[0], distortion[1:].sum()))
-    return _in_task_order(
-        measured.distortions.sum(1, keepdim=True) * two, measured.rates.sum(1, keepdim=True) * rate
-    )
+    return _in_task_order(measured.distortions.sum(1, keepdim=True) * two, measured.rates.sum(1, keepdim=True) * rate)
 
 
 def _in_task_order(distortions: Tensor, rates: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from hpcmbal.core.loss.bands import coarse_and_detail, fine_energy
-from hpcmbal.core.loss.distortion import Metric, distortion_parts, psnr_db
+from hpcmbal.core.loss.distortion import METRICS, distortion_parts, psnr_db
 from hpcmbal.core.loss.tasks import TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
 from hpcmbal.errors import SettingsError
 
@@ -44,12 +44,17 @@ class RateDistortionLoss(nn.Module):
 
     Args:
         metric: "mse" or "ms-ssim".
-        tasks: "total" for one task, "two" for (distortion, bpp).
+        tasks: "total" for one task, "two" for (distortion, bpp); for five see `HierarchicalLoss`.
+
+    Raises:
+        SettingsError: The metric or the tasks are unknown.
     """
 
-    def __init__(self, *, metric: Metric = "mse", tasks: Literal["total", "two"] = "total") -> None:
+    def __init__(self, *, metric: str = "mse", tasks: str = "total") -> None:
         super().__init__()
-        self.metric: Metric = metric
+        check_choice("metric", metric, METRICS)
+        check_choice("tasks", tasks, ("total", "two"))
+        self.metric = metric
         self.names: tuple[str, ...] = TOTAL_TASK if tasks == "total" else TWO_TASKS
 
     def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> TaskLosses:
@@ -119,3 +124,9 @@ def distortion_shares(measured: Measurement) -> Tensor:
     fine = torch.minimum(measured.fine, measured.bands[:, 1])
     energies = torch.stack((measured.bands[:, 0], measured.bands[:, 1] - fine, fine), dim=1).sum(0)
     return energies / energies.sum().clamp_min(torch.finfo(energies.dtype).tiny)
+
+
+def check_choice(parameter: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise `SettingsError` unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise SettingsError(f"Unknown {parameter} '{value}' of the loss. Choose one of: {', '.join(allowed)}.")

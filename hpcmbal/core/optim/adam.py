@@ -1,0 +1,24 @@
+"""Adam, as torch has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from hpcmbal.core.optim.parameters import ParameterKinds
+    from hpcmbal.settings import OptimizerSettings
+
+
+def build_adam(settings: OptimizerSettings, parameters: ParameterKinds) -> torch.optim.Optimizer:
+    """torch's Adam with batched tensor operations; weight decay is decoupled (AdamW)."""
+    return torch.optim.AdamW(
+        [{"params": parameters.all()}, *parameters.own_groups],
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+        amsgrad=settings.amsgrad,
+        foreach=True,
+    )
