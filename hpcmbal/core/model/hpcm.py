@@ -82,7 +82,7 @@ class HPCM(HierarchicalContext):
             for name in CODER_TABLES:
                 self.register_buffer(name, torch.empty(0))
             self.register_load_state_dict_pre_hook(_drop_coder_tables)
-        self.entropy_estimation = GeneralizedGaussian()
+        self.entropy_estimation = GeneralizedGaussian(released=variant.released)
         self.g_a = analysis_transform(variant)
         self.g_s = synthesis_transform(variant)
         self.h_a = hyper_analysis(variant)

@@ -1,0 +1,153 @@
+"""Released HPCM weights: read as data, matched entry by entry with a variant, in the form of our state dicts."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hpcmbal.core.model.hpcm import CODER_TABLES, HPCM
+from hpcmbal.core.model.variants import VARIANTS, get_variant
+from hpcmbal.errors import CheckpointError
+
+_PARALLEL_PREFIX = "module."
+_NESTED_KEY = "state_dict"
+_SHOWN = 8
+"""Entries of each kind that a message lists; the rest is counted."""
+
+
+class OfficialWeights(NamedTuple):
+    """Weights that fit a variant.
+
+    Attributes:
+        model_name: Public name of the variant.
+        state_dict: Every entry of `HPCM(variant).state_dict()`, floating point in float32, coder tables empty.
+        parameters: Number of values in the variant's parameters.
+    """
+
+    model_name: str
+    state_dict: dict[str, Tensor]
+    parameters: int
+
+
+class Mismatch(NamedTuple):
+    """How a file's entries differ from those of a variant; all three sorted."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many entries differ; 0 if the file fits."""
+        return sum(map(len, self))
+
+
+def import_official(path: Path, model_name: str | None = None) -> OfficialWeights:
+    """Read a released checkpoint and check that it is all of a variant, and nothing else.
+
+    Tables of the released arithmetic coder are ignored, whatever their size.
+
+    Args:
+        path: A `.pth.tar` file: a state dict, or one under the key "state_dict"; names may start with `module.`.
+        model_name: The variant. If not given, the one that the entries belong to.
+
+    Raises:
+        CheckpointError: The file cannot be read, is no state dict, holds values that are not finite, or does not fit; the
+            message lists missing, unexpected and misshapen entries.
+        SettingsError: `model_name` is unknown.
+    """
+    entries = read_entries(path)
+    name = get_variant(model_name).name if model_name is not None else closest_variant(entries)
+    model = _skeleton(name)
+    mismatch = compare(entries, model)
+    if mismatch.count:
+        hint = "" if model_name is not None else " (the closest variant)"
+        raise CheckpointError(f"{path} does not fit {name}{hint}: {_describe(mismatch)}.")
+    broken = sorted(key for key, value in entries.items() if value.is_floating_point() and not value.isfinite().all())
+    if broken:
+        raise CheckpointError(f"{path} holds values that are not finite: {_listed(broken)}. Download it again.")
+    state_dict = {key: _converted(entries, key, like) for key, like in model.state_dict().items()}
+    return OfficialWeights(name, state_dict, sum(parameter.numel() for parameter in model.parameters()))
+
+
+def read_entries(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a released checkpoint, without wrappers, prefixes and coder tables.
+
+    Raises:
+        CheckpointError: The file cannot be read or holds something else.
+    """
+    content = _load(path)
+    if isinstance(content, Mapping) and isinstance(content.get(_NESTED_KEY), Mapping):
+        content = content[_NESTED_KEY]
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(f"{path} holds no state dict; expected named tensors, or those under '{_NESTED_KEY}'.")
+    entries = {}
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{path} holds '{key}' of type {type(value).__name__}; a state dict has names and tensors only."
+            )
+        name = key.removeprefix(_PARALLEL_PREFIX)
+        if name in entries:
+            raise CheckpointError(f"{path} holds '{name}' twice, with and without '{_PARALLEL_PREFIX}'.")
+        entries[name] = value
+    return {name: value for name, value in entries.items() if name not in CODER_TABLES}
+
+
+def closest_variant(entries: Mapping[str, Tensor]) -> str:
+    """Name of the variant whose entries differ least from `entries`."""
+    return min(VARIANTS, key=lambda name: compare(entries, _skeleton(name)).count)
+
+
+def compare(entries: Mapping[str, Tensor], model: HPCM) -> Mismatch:
+    """Compare names and shapes with those of `model`, coder tables aside."""
+    expected = {key: value.shape for key, value in model.state_dict().items() if key not in CODER_TABLES}
+    common = expected.keys() & entries.keys()
+    return Mismatch(
+        missing=tuple(sorted(expected.keys() - entries.keys())),
+        unexpected=tuple(sorted(entries.keys() - expected.keys())),
+        misshapen=tuple(
+            f"{key} {list(entries[key].shape)} instead of {list(expected[key])}"
+            for key in sorted(common)
+            if entries[key].shape != expected[key]
+        ),
+    )
+
+
+def _skeleton(name: str) -> HPCM:
+    """The variant's network without memory for its weights."""
+    with torch.device("meta"):
+        return HPCM(get_variant(name))
+
+
+def _load(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of plain tensors: it is damaged, or holds Python objects, which are never loaded."
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {reason}.") from error
+
+
+def _converted(entries: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
+    if key in CODER_TABLES:
+        return torch.empty(0)
+    return entries[key].to(like.dtype, copy=True).contiguous()
+
+
+def _describe(mismatch: Mismatch) -> str:
+    parts = [f"{len(keys)} {kind}: {_listed(keys)}" for kind, keys in mismatch._asdict().items() if keys]
+    return "; ".join(parts)
+
+
+def _listed(keys: list[str] | tuple[str, ...]) -> str:
+    rest = len(keys) - _SHOWN
+    return ", ".join(keys[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
