@@ -1,0 +1,194 @@
+"""Counterparts of the network's layers that compute exactly, in grid steps (see `hpcmbal.core.model.exact.grid`).
+
+All take and return float64 maps `[B, C, h, w]` of integers within the grid's limit, and change no argument.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hpcmbal.core.model.blocks import PartialConv3x3, ResidualBlock
+from hpcmbal.core.model.context import ContextPrior
+from hpcmbal.core.model.exact.grid import quantise_layer, quantise_weights, settle_
+from hpcmbal.errors import NumericalError
+
+SLOPE = 655 / 65536
+"""Slope of LeakyReLU for negative features: 0.01 in 16 bits, so that the product is exact before it is rounded."""
+CHUNK = 4096
+"""Positions that go through a block's pointwise layers at once: the hidden features stay in the cache."""
+
+
+class Pointwise(nn.Module):
+    """1x1 convolution: one matrix product over channels."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, conv: nn.Conv2d, name: str) -> None:
+        super().__init__()
+        weight, bias = quantise_layer(conv.weight.flatten(1), conv.bias, name)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return settle_(self.unrounded(x.flatten(2))).view(x.shape[0], -1, *x.shape[2:])
+
+    def unrounded(self, x: Tensor) -> Tensor:
+        """`[B, C, n]` to `[B, O, n]`, before rounding."""
+        if x.shape[0] == 1:
+            return torch.addmm(self.bias, self.weight, x[0])[None]
+        return torch.baddbmm(self.bias, self.weight.expand(x.shape[0], -1, -1), x)
+
+
+class Depthwise3x3(nn.Module):
+    """Depthwise 3x3 convolution: nine shifted multiply-adds over rows that are padded once."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, conv: nn.Conv2d, name: str) -> None:
+        super().__init__()
+        weight, bias = quantise_layer(conv.weight.flatten(1), conv.bias, name)
+        self.register_buffer("weight", weight.t()[:, :, None].contiguous())
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        # Rows of width + 2 in one line: a shift in the picture is a shift in the line. One more row holds the overhang.
+        row = width + 2
+        line = F.pad(x, (1, 1, 1, 2)).view(batch, channels, (height + 3) * row)
+        length = height * row
+        out = self.bias.expand(batch, channels, length).clone()
+        for tap, weight in enumerate(self.weight):
+            start = tap // 3 * row + tap % 3
+            out.addcmul_(line[..., start : start + length], weight)
+        return settle_(out).view(batch, channels, height, row)[..., :width]
+
+
+class Partial3x3(nn.Module):
+    """3x3 convolution over the first channels; the others pass through."""
+
+    def __init__(self, layer: PartialConv3x3, name: str) -> None:
+        super().__init__()
+        self.split_sizes = layer.split_sizes
+        # The taps of a channel lie side by side in the flattened weights, as `unfold` lays out its columns.
+        self.taps = Pointwise(layer.pconv, name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        active, idle = x.split(self.split_sizes, dim=1)
+        columns = F.unfold(active, kernel_size=3, padding=1)
+        mixed = settle_(self.taps.unrounded(columns)).view_as(active)
+        return torch.cat((mixed, idle), dim=1)
+
+
+class Upsample2x2(nn.Module):
+    """Transposed convolution with kernel and stride 2: each position becomes a 2x2 cell."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, conv: nn.ConvTranspose2d, name: str) -> None:
+        super().__init__()
+        cells = conv.weight.permute(1, 2, 3, 0).flatten(0, 2)
+        bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
+        weight, bias = quantise_layer(cells, bias, name)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, height, width = x.shape
+        cells = settle_(torch.matmul(self.weight, x.flatten(2)) + self.bias)
+        cells = cells.view(batch, -1, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
+        return cells.reshape(batch, -1, 2 * height, 2 * width)
+
+
+class Residual(nn.Module):
+    """`x + project(LeakyReLU(expand(mixing(x))))`, a part of the positions at a time; the sum is rounded once."""
+
+    def __init__(self, mixing: nn.Module, expand: Pointwise, project: Pointwise) -> None:
+        super().__init__()
+        self.mixing = mixing
+        self.expand = expand
+        self.project = project
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed, kept = self.mixing(x).flatten(2), x.flatten(2)
+        out = torch.empty_like(kept)
+        for start in range(0, kept.shape[2], CHUNK):
+            part = slice(start, start + CHUNK)
+            hidden = settle_(F.leaky_relu_(self.expand.unrounded(mixed[..., part]), SLOPE))
+            torch.add(self.project.unrounded(hidden), kept[..., part], out=out[..., part])
+        return settle_(out).view_as(x)
+
+
+class Prior(nn.Module):
+    """`ContextPrior`: its two branches with the step's modulation between them."""
+
+    def __init__(self, branch_1: nn.Module, branch_2: nn.Module) -> None:
+        super().__init__()
+        self.branch_1 = branch_1
+        self.branch_2 = branch_2
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        out: Tensor = self.branch_2(settle_(self.branch_1(x) * modulation))
+        return out
+
+
+class LayerKind(NamedTuple):
+    """What decides which exact layer stands for a convolution."""
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    depthwise: bool
+
+
+def exact_layer(layer: nn.Module, name: str) -> nn.Module:
+    """The exact counterpart of a layer of `h_s` or of the context network, with all that it contains.
+
+    Args:
+        layer: The trained layer; not changed.
+        name: Its path in the model, for errors.
+
+    Raises:
+        NumericalError: The layer has no exact counterpart, or breaks the bit budget.
+    """
+    match layer:
+        case nn.Sequential():
+            return nn.Sequential(*(exact_layer(child, f"{name}.{key}") for key, child in layer.named_children()))
+        case ResidualBlock(branch=branch):
+            mixing, expand, _, project = branch
+            return Residual(
+                exact_layer(mixing, f"{name}.branch.0"),
+                Pointwise(expand, f"{name}.branch.1"),
+                Pointwise(project, f"{name}.branch.3"),
+            )
+        case ContextPrior():
+            return Prior(*(exact_layer(child, f"{name}.{key}") for key, child in layer.named_children()))
+        case PartialConv3x3():
+            return Partial3x3(layer, name)
+        case nn.Conv2d() | nn.ConvTranspose2d():
+            return _exact_convolution(layer, name)
+        case _:
+            raise NumericalError(f"{name}: {type(layer).__name__} has no counterpart in the exact path.")
+
+
+def _exact_convolution(layer: nn.Conv2d | nn.ConvTranspose2d, name: str) -> nn.Module:
+    kind = LayerKind(layer.kernel_size, layer.stride, layer.groups == layer.in_channels > 1)
+    match layer, kind:
+        case nn.ConvTranspose2d(), LayerKind((2, 2), (2, 2), False):
+            return Upsample2x2(layer, name)
+        case nn.Conv2d(), LayerKind((1, 1), (1, 1), False):
+            return Pointwise(layer, name)
+        case nn.Conv2d(), LayerKind((3, 3), (1, 1), True):
+            return Depthwise3x3(layer, name)
+        case _:
+            raise NumericalError(f"{name}: a {type(layer).__name__} with {kind} has no counterpart in the exact path.")
+
+
+def exact_modulation(modulation: Tensor, name: str) -> Tensor:
+    """A step's modulation `[1, W, 1, 1]` with 14 significant bits; times a feature, 37 bits."""
+    return quantise_weights(modulation, name)[0]

@@ -1,0 +1,69 @@
+"""The part of HPCM that encoder and decoder must compute alike, in fixed point."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hpcmbal.core.entropy.tables import scale_indices, scale_thresholds
+from hpcmbal.core.model.attention import WindowCrossAttention
+from hpcmbal.core.model.context import HierarchicalContext
+from hpcmbal.core.model.exact.attention import ExactAttention
+from hpcmbal.core.model.exact.grid import LIMIT, settle_, to_grid
+from hpcmbal.core.model.exact.layers import exact_layer, exact_modulation
+from hpcmbal.core.model.hpcm import HPCM
+from hpcmbal.core.model.transforms import Branch
+
+
+class ExactNetwork(HierarchicalContext):
+    """`h_s` and the context network of a trained model, from `z` to the tables of the coder, in grid steps.
+
+    The inherited `walk` runs it: it takes params from `hyper_params` and hands scales and means in grid steps to its
+    coder, which answers with `y_hat` in grid steps.
+
+    Args:
+        model: The trained model; not changed, and not referred to afterwards.
+
+    Raises:
+        NumericalError: A layer is too wide for exact sums, or a weight is not finite.
+    """
+
+    means_hyper: Tensor
+    thresholds: Tensor
+
+    def __init__(self, model: HPCM) -> None:
+        super().__init__(model.variant)
+        self.register_buffer("means_hyper", to_grid(model.means_hyper))
+        self.register_buffer("thresholds", torch.tensor(scale_thresholds(), dtype=torch.float64))
+        self.z_tables = scale_indices(to_grid(model.scales_hyper).flatten().cpu().numpy())
+        hyper_synthesis = model.h_s.branch if isinstance(model.h_s, Branch) else model.h_s
+        self.h_s = exact_layer(hyper_synthesis, "h_s")
+        self.adaptive_params_list = nn.ParameterList(
+            nn.Parameter(exact_modulation(value, f"adaptive_params_list.{i}"), requires_grad=False)
+            for i, value in enumerate(model.adaptive_params_list)
+        )
+        for name, child in model.named_children():
+            if isinstance(child, nn.ModuleList):
+                setattr(self, name, nn.ModuleList(exact_layer(layer, f"{name}.{i}") for i, layer in enumerate(child)))
+            elif isinstance(child, WindowCrossAttention):
+                setattr(self, name, ExactAttention(child, name))
+            elif name.startswith("y_spatial_prior"):
+                setattr(self, name, exact_layer(child, name))
+        self.requires_grad_(requires_grad=False).eval()
+
+    def hyper_params(self, z_symbols: Tensor) -> Tensor:
+        """Prior parameters `[B, 2M, h, w]` in grid steps, from integers `z_symbols` `[B, N, h/4, w/4]` of any dtype."""
+        params: Tensor = self.h_s(self.dequantise(z_symbols, self.means_hyper))
+        return params
+
+    def dequantise(self, symbols: Tensor, means: Tensor) -> Tensor:
+        """`symbols + means` on the grid: what both sides take a latent to be. `means` in grid steps."""
+        return to_grid(symbols).add_(means).clamp_(-LIMIT, LIMIT)
+
+    def table_indices(self, scales: Tensor) -> Tensor:
+        """Coder's table of each latent, uint8, from scales in grid steps; exact, as it only compares."""
+        return torch.bucketize(scales, self.thresholds, right=True).to(torch.uint8)
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        """Sum of two maps, kept within the grid's limit."""
+        return settle_(a + b)
