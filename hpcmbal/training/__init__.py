@@ -1,0 +1,1 @@
+"""Training: one trainer for every model, loss, optimiser and balancing."""

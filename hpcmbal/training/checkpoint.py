@@ -1,0 +1,182 @@
+"""Checkpoints of a training: a folder per step, complete or absent.
+
+```
+RUN/checkpoints/step-00001000/
+    model.safetensors    weights for coding images: the moving average where there is one
+    trainer.pt           what is needed to go on: raw weights, optimiser, balancing, counters
+    manifest.json        format, step, settings, and the SHA-256 of the files above
+```
+
+The folder is written under another name beside its final place, flushed, and renamed: a kill at any moment leaves the
+checkpoints that were there. `trainer.pt` is read with `weights_only=True`, which executes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import hpcmbal
+from hpcmbal.core.model.store import CHECKPOINTS, MODEL_FILE, save_model
+from hpcmbal.errors import CheckpointError
+from hpcmbal.settings import RunSettings
+
+CHECKPOINT_FORMAT = "hpcmbal-checkpoint-1"
+TRAINER_FILE = "trainer.pt"
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk whose manifest was read.
+
+    Attributes:
+        folder: Where it is.
+        step: Steps done when it was saved.
+        settings: Settings of the run that saved it.
+    """
+
+    folder: Path
+    step: int
+    settings: RunSettings
+
+    def trainer_state(self) -> dict[str, Any]:
+        """The trainer's state, on the CPU.
+
+        Raises:
+            CheckpointError: A file differs from what the manifest says, or cannot be read.
+        """
+        self.verify()
+        try:
+            state: dict[str, Any] = torch.load(self.folder / TRAINER_FILE, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+            raise CheckpointError(f"{self.folder / TRAINER_FILE} cannot be read: {error}") from error
+        return state
+
+    def verify(self) -> None:
+        """Raise `CheckpointError` unless every file has the hash that the manifest gives."""
+        for name, digest in _read_manifest(self.folder)["sha256"].items():
+            file = self.folder / name
+            if not file.is_file() or _sha256(file) != digest:
+                raise CheckpointError(
+                    f"{file} is missing or damaged: it is not the file that was saved. Resume from an earlier checkpoint "
+                    f"in {self.folder.parent}."
+                )
+
+
+def save_checkpoint(
+    run: Path, step: int, settings: RunSettings, weights: Mapping[str, Tensor], trainer_state: Mapping[str, Any], keep: int
+) -> Path:
+    """Write the checkpoint of `step` and remove the oldest beyond `keep`.
+
+    Raises:
+        CheckpointError: It cannot be written (a full disk, for example); earlier checkpoints are untouched.
+    """
+    folder = run / CHECKPOINTS / f"step-{step:08d}"
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_model(partial / MODEL_FILE, settings.model.name, weights, {"step": step, "settings": _dump(settings)})
+        _write_flushed(partial / TRAINER_FILE, trainer_state)
+        manifest = {
+            "format": CHECKPOINT_FORMAT,
+            "version": hpcmbal.__version__,
+            "torch": torch.__version__,
+            "step": step,
+            "settings": _dump(settings),
+            "sha256": {name: _sha256(partial / name) for name in (MODEL_FILE, TRAINER_FILE)},
+        }
+        write_text_flushed(partial / MANIFEST_FILE, json.dumps(manifest, indent=2))
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            f"Cannot save the checkpoint {folder}: {error}. Earlier checkpoints are untouched; free some space and resume "
+            f"with --checkpoint {run}."
+        ) from error
+    _flush_folder(folder.parent)
+    for old in list_checkpoints(run)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Folders of the complete checkpoints of a run, oldest first."""
+    return sorted(path.parent for path in (run / CHECKPOINTS).glob(f"step-*/{MANIFEST_FILE}"))
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint at `path`, or the newest of the run at `path`.
+
+    Raises:
+        CheckpointError: There is none, or it is of a format that this version does not read.
+    """
+    folder = path if (path / MANIFEST_FILE).is_file() else next(reversed(list_checkpoints(path)), None)
+    if folder is None:
+        what = "holds no checkpoint" if path.exists() else "does not exist"
+        raise CheckpointError(f"{path} {what}. Give the folder of a run or of one of its checkpoints.")
+    manifest = _read_manifest(folder)
+    return Checkpoint(folder, manifest["step"], RunSettings.model_validate(manifest["settings"]))
+
+
+def read_run_settings(path: Path) -> RunSettings:
+    """Settings of the run that saved the checkpoint at `path`."""
+    return open_checkpoint(path).settings
+
+
+def write_text_flushed(path: Path, text: str) -> None:
+    """Write a small file and wait until it is on the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_flushed(path: Path, state: Mapping[str, Any]) -> None:
+    with path.open("wb") as file:
+        torch.save(dict(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / MANIFEST_FILE} cannot be read: {error}") from error
+    if manifest.get("format") != CHECKPOINT_FORMAT:
+        found = manifest.get("format")
+        raise CheckpointError(f"{folder} has format {found!r}; this version reads {CHECKPOINT_FORMAT!r}.")
+    return manifest
+
+
+def _dump(settings: RunSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

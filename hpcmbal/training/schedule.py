@@ -1,0 +1,51 @@
+"""Learning-rate schedules: pure functions of the step. A new one is a function and a line in `SCHEDULES`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hpcmbal.errors import SettingsError
+
+if TYPE_CHECKING:
+    from hpcmbal.settings import ScheduleSettings
+
+Schedule = Callable[["ScheduleSettings", float], float]
+"""Settings and the fraction of training done, in [0, 1], to the factor of the learning rate."""
+
+
+def constant(settings: ScheduleSettings, fraction: float) -> float:
+    """The peak rate throughout."""
+    del settings, fraction
+    return 1.0
+
+
+def step(settings: ScheduleSettings, fraction: float) -> float:
+    """Multiplied by `factor` at every milestone passed."""
+    return settings.factor ** sum(fraction >= milestone for milestone in settings.milestones)
+
+
+def cosine(settings: ScheduleSettings, fraction: float) -> float:
+    """Half a cosine from the peak to `final_factor`."""
+    return settings.final_factor + (1 - settings.final_factor) * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "step": step, "cosine": cosine}
+
+
+def learning_rate_factor(settings: ScheduleSettings, step_number: int, total_steps: int) -> float:
+    """Factor of the base learning rates for one step.
+
+    Args:
+        settings: Name and shape of the schedule, and the length of its linear warm-up.
+        step_number: The step about to be done, from 0.
+        total_steps: Length of the training.
+
+    Raises:
+        SettingsError: The schedule is unknown.
+    """
+    if settings.name not in SCHEDULES:
+        raise SettingsError(f"Unknown schedule '{settings.name}'. Choose one of: {', '.join(SCHEDULES)}.")
+    warm_up = min(1.0, (step_number + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    return warm_up * SCHEDULES[settings.name](settings, step_number / total_steps)

@@ -1,0 +1,136 @@
+"""Where metrics go: a JSONL log always, an experiment tracker if wanted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from hpcmbal.errors import DataError, MissingExtraError
+from hpcmbal.settings import RunSettings
+
+LOG_FILE = "metrics.jsonl"
+
+
+class Tracker(Protocol):
+    """Receives the metrics of a run."""
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record `metrics` after `step` steps."""
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+
+
+class JsonlTracker:
+    """One JSON object a line: `{"step": 10, "train/j": 2.61, ...}`. Values that are not finite are written as null.
+
+    Args:
+        folder: Where the log goes.
+        resume_step: Lines beyond this step are dropped first: they are about to be made again.
+    """
+
+    def __init__(self, folder: Path, resume_step: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / LOG_FILE
+        if self.path.exists():
+            kept = [line for line in read_log(self.path) if line["step"] <= resume_step and resume_step > 0]
+            partial = self.path.with_suffix(".partial")
+            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            partial.replace(self.path)
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append a line."""
+        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class WandbTracker:
+    """Weights & Biases; offline with WANDB_MODE=offline."""
+
+    def __init__(self, settings: RunSettings, folder: Path) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise MissingExtraError("--tracker wandb", "wandb") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = wandb.init(
+            project=settings.tracking.wandb_project or "hpcmbal",
+            name=settings.tracking.wandb_name,
+            dir=str(folder),
+            config=settings.model_dump(mode="json"),
+        )
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Send the metrics."""
+        self._run.log(dict(metrics), step=step)
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._run.finish()
+
+
+class TensorBoardTracker:
+    """Event files for TensorBoard."""
+
+    def __init__(self, settings: RunSettings, folder: Path) -> None:
+        del settings
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError("--tracker tensorboard", "tensorboard") from error
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write one scalar per metric."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._writer.close()
+
+
+TRACKERS: dict[str, type[WandbTracker] | type[TensorBoardTracker]] = {
+    "wandb": WandbTracker,
+    "tensorboard": TensorBoardTracker,
+}
+
+
+def open_trackers(settings: RunSettings, folder: Path, resume_step: int) -> list[Tracker]:
+    """The JSONL log and the tracker that the settings name.
+
+    Raises:
+        MissingExtraError: The tracker's package is not installed.
+    """
+    name = settings.tracking.tracker
+    extra: list[Tracker] = [] if name == "none" else [TRACKERS[name](settings, folder)]
+    return [JsonlTracker(folder, resume_step), *extra]
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a JSONL log; a last line cut off by a kill is left out.
+
+    Raises:
+        DataError: The log cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"The log {path} cannot be read: {error}") from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
+    return records
