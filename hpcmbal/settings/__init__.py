@@ -1,10 +1,16 @@
 """Settings of a training run: typed sections, presets, and where each value came from. Imports no torch."""
 
-from hpcmbal.settings.load import load_run_settings, parse_assignments, setting_paths
+from hpcmbal.settings.load import (
+    ResolvedSettings,
+    load_run_settings,
+    parse_assignments,
+    resolve_run_settings,
+    setting_paths,
+)
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
 from hpcmbal.settings.presets import Preset, preset_directory, preset_names, read_preset
-from hpcmbal.settings.problems import InvalidSettingsError, Problem
+from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source
 from hpcmbal.settings.run import RunSettings
 from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSettings
 
@@ -18,8 +24,10 @@ __all__ = [
     "OutputSettings",
     "Preset",
     "Problem",
+    "ResolvedSettings",
     "RunSettings",
     "ScheduleSettings",
+    "Source",
     "TrackingSettings",
     "TrainingSettings",
     "load_run_settings",
@@ -27,5 +35,6 @@ __all__ = [
     "preset_directory",
     "preset_names",
     "read_preset",
+    "resolve_run_settings",
     "setting_paths",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from hpcmbal.settings import choices
@@ -53,7 +54,7 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
 """What each setting needs in order to do anything."""
 
 
-def settings_without_effect(layer: Layer, value_of: Callable[[str], object], broken: Set[str]) -> list[Problem]:
+def settings_without_effect(layer: Layer, value_of: Callable[[str], object], broken: AbstractSet[str]) -> list[Problem]:
     """Explicitly given settings that cannot do anything.
 
     Args:
@@ -80,13 +81,13 @@ def _in_vain(path: str, entry: Entry, condition: Condition, found: object) -> Pr
     allowed = " or ".join(_word(item) for item in condition.allowed)
     rule = (
         f"has no effect while {condition.path} is {_word(found)} (it needs {allowed}); "
-        f"{_remedy(condition)}, or leave {flag} out"
+        f"{_remedy(condition, found)}, or leave {flag} out"
     )
     return Problem(path, value, rule, entry.source)
 
 
-def _remedy(condition: Condition) -> str:
-    if condition in (_FAMO, _FIVE_TASKS):
+def _remedy(condition: Condition, found: object) -> str:
+    if condition == _FIVE_TASKS or (condition == _FAMO and found == "none"):
         return "add --use-hierarchical or take a preset that balances, for example --preset hierarchical"
     flag = FLAG_OF_PATH.get(condition.path)
     value = _word(condition.allowed[0])

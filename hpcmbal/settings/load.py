@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -15,6 +17,14 @@ from hpcmbal.settings.run import RunSettings, contradictions
 from hpcmbal.settings.section import Section
 
 SAVE_PATH = "output.save_path"
+
+
+@dataclass(frozen=True)
+class ResolvedSettings:
+    """The settings of a run, and by path where each came from; settings at their defaults are not in `sources`."""
+
+    settings: RunSettings
+    sources: dict[str, Source]
 
 
 def load_run_settings(
@@ -35,6 +45,17 @@ def load_run_settings(
     Raises:
         SettingsError: Something is wrong; the message lists every problem with its path, value and rule.
     """
+    return resolve_run_settings(preset, overrides, flags, base=base).settings
+
+
+def resolve_run_settings(
+    preset: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+    flags: Mapping[str, object] | None = None,
+    *,
+    base: Mapping[str, Mapping[str, object]] | None = None,
+) -> ResolvedSettings:
+    """`load_run_settings`, telling where each setting came from."""
     layer = _stored_layer(base or {})
     if preset is not None:
         recipe = read_preset(preset)
@@ -43,7 +64,7 @@ def load_run_settings(
     layer = merge(layer, set_layer(overrides or {}))
     given = {flag: value for flag, value in (flags or {}).items() if value is not None}
     layer = merge(layer, flag_layer(given, layer))
-    return _validated(layer)
+    return ResolvedSettings(_validated(layer), {path: entry.source for path, entry in layer.items()})
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, object]:
@@ -74,12 +95,7 @@ def setting_paths() -> dict[str, str]:
 
 
 def _sections() -> dict[str, type[Section]]:
-    sections: dict[str, type[Section]] = {}
-    for name, field in RunSettings.model_fields.items():
-        assert isinstance(field.annotation, type)
-        assert issubclass(field.annotation, Section)
-        sections[name] = field.annotation
-    return sections
+    return {name: cast("type[Section]", field.annotation) for name, field in RunSettings.model_fields.items()}
 
 
 def _stored_layer(base: Mapping[str, Mapping[str, object]]) -> Layer:

@@ -84,7 +84,7 @@ def _find(name: str, beside: Path) -> Path:
         raise SettingsError(f"Preset file {path} does not exist.")
     names = preset_names()
     raise SettingsError(
-        f"Preset '{name}' does not exist{suggestion(name, names)} Presets are: {', '.join(names)}. "
+        f"Preset '{name}' does not exist{suggestion(name, names)}. Presets are: {', '.join(names)}. "
         "A file of your own is given by its path, ending in .yaml."
     )
 
@@ -106,7 +106,7 @@ def _flatten(content: dict[str, object], name: str) -> Layer:
 
 def _parse(path: Path) -> dict[str, object]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        content = _load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"Preset {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -114,6 +114,14 @@ def _parse(path: Path) -> dict[str, object]:
     if not isinstance(content, dict):
         raise SettingsError(f"Preset {path} must hold sections of settings, found {type(content).__name__}.")
     return content
+
+
+def _load_yaml(text: str) -> object:
+    loader = _UniqueKeyLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -80,9 +80,9 @@ def check_none(problems: Sequence[Problem]) -> None:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the closest known word, or an empty string."""
+    """`; perhaps you mean 'x'` for the closest known word, or an empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    return f"; perhaps you mean '{matches[0]}'" if matches else ""
 
 
 def _shown(value: object) -> str:

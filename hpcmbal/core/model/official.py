@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +12,9 @@ from torch import Tensor
 from hpcmbal.core.model.hpcm import CODER_TABLES, HPCM
 from hpcmbal.core.model.variants import VARIANTS, get_variant
 from hpcmbal.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PARALLEL_PREFIX = "module."
 _NESTED_KEY = "state_dict"
@@ -42,7 +44,7 @@ class Mismatch(NamedTuple):
     misshapen: tuple[str, ...]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many entries differ; 0 if the file fits."""
         return sum(map(len, self))
 
@@ -57,15 +59,15 @@ def import_official(path: Path, model_name: str | None = None) -> OfficialWeight
         model_name: The variant. If not given, the one that the entries belong to.
 
     Raises:
-        CheckpointError: The file cannot be read, is no state dict, holds values that are not finite, or does not fit; the
-            message lists missing, unexpected and misshapen entries.
+        CheckpointError: The file cannot be read, is no state dict, holds values that are not finite, or does not fit;
+            the message lists missing, unexpected and misshapen entries.
         SettingsError: `model_name` is unknown.
     """
     entries = read_entries(path)
     name = get_variant(model_name).name if model_name is not None else closest_variant(entries)
     model = _skeleton(name)
     mismatch = compare(entries, model)
-    if mismatch.count:
+    if mismatch.total:
         hint = "" if model_name is not None else " (the closest variant)"
         raise CheckpointError(f"{path} does not fit {name}{hint}: {_describe(mismatch)}.")
     broken = sorted(key for key, value in entries.items() if value.is_floating_point() and not value.isfinite().all())
@@ -101,7 +103,7 @@ def read_entries(path: Path) -> dict[str, Tensor]:
 
 def closest_variant(entries: Mapping[str, Tensor]) -> str:
     """Name of the variant whose entries differ least from `entries`."""
-    return min(VARIANTS, key=lambda name: compare(entries, _skeleton(name)).count)
+    return min(VARIANTS, key=lambda name: compare(entries, _skeleton(name)).total)
 
 
 def compare(entries: Mapping[str, Tensor], model: HPCM) -> Mismatch:
@@ -130,7 +132,7 @@ def _load(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of plain tensors: it is damaged, or holds Python objects, which are never loaded."
+            f"{path} is no checkpoint of plain tensors: it is damaged or holds Python objects, which are never loaded."
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]

@@ -1,0 +1,136 @@
+"""The `hpcmbal` command: its subcommands, each imported when it is called, and the one place that shows errors."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from hpcmbal import __version__
+from hpcmbal.cli.spelling import accept_prototype_spelling
+from hpcmbal.errors import HpcmbalError
+
+DEBUG_FLAG = "--debug"
+DEBUG_VARIABLE = "HPCMBAL_DEBUG"
+EXIT_INTERRUPTED = 130
+EXIT_OS_ERROR = 1
+
+
+class LazyCommand(NamedTuple):
+    """A subcommand whose module, with its `app`, is imported only when it is called."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, LazyCommand] = {
+    "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
+    "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
+    "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
+}
+"""Every subcommand: one module with a `typer.Typer` named `app`, and one line here."""
+
+
+class LazyGroup(TyperGroup):
+    """Shows the help lines of all subcommands without importing any, and imports the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Put the real command in the place of its stand-in."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            command = typer.main.get_command(importlib.import_module(COMMANDS[name].module).app)
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run, and let Ctrl-C end with the exit code that shells expect."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.stderr.write("\nhpcmbal: interrupted.\n")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="First steps: [bold]hpcmbal train --preset quickstart[/bold], then [bold]hpcmbal presets list[/bold].",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hpcmbal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG_FLAG, help=f"Show tracebacks of errors; also by {DEBUG_VARIABLE}=1.")
+    ] = False,
+) -> None:
+    """Learned image compression with HPCM and balanced rate-distortion optimisation."""
+
+
+def _stand_in() -> None:
+    raise AssertionError("replaced by LazyGroup.resolve_command before it is called")
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_command.help)(_stand_in)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `hpcmbal` with `argv` (those of the process if not given) and return its exit code.
+
+    The one place where errors become text: an expected error is a message on stderr and the exit code of its class.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = DEBUG_FLAG in arguments or bool(os.environ.get(DEBUG_VARIABLE))
+    try:
+        _run([argument for argument in arguments if argument != DEBUG_FLAG])
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except HpcmbalError as error:
+        _show(str(error), debug)
+        return error.exit_code
+    except OSError as error:
+        _show(_explain(error), debug)
+        return EXIT_OS_ERROR
+
+
+def _run(arguments: list[str]) -> NoReturn:
+    app(args=accept_prototype_spelling(arguments), prog_name="hpcmbal")
+    raise SystemExit(0)
+
+
+def _show(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"hpcmbal: {message}\n")
+
+
+def _explain(error: OSError) -> str:
+    """What the operating system refused, and what to do about it."""
+    where = f" ({error.filename})" if error.filename else ""
+    what = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what}{where}. What was saved before is intact; free some space or write elsewhere."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{what}{where}. Choose a place that you may read and write, or change its permissions."
+    return f"{what}{where}."

@@ -1,0 +1,195 @@
+"""What a training shows while it runs: a live bar in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+LINE_SECONDS = 10.0
+"""Smallest pause between two lines where there is no terminal."""
+
+_SHOWN = (("j", "J", "{:.3f}"), ("bpp", "bpp", "{:.4f}"), ("psnr_db", "PSNR", "{:.2f} dB"))
+_WEIGHTS, _CONTRIBUTIONS, _GAMMA = "weights/", "scale_contrib/", "gamma/"
+
+
+def describe(metrics: Mapping[str, float]) -> str:
+    """J, bpp and PSNR in one line, as far as they are known: `J 2.613  bpp 0.4012  PSNR 27.11 dB`."""
+    parts = []
+    for name, label, form in _SHOWN:
+        value = next((metrics[key] for key in (name, f"train/{name}", f"val/{name}") if key in metrics), None)
+        if value is not None:
+            parts.append(f"{label} {form.format(value)}")
+    return "  ".join(parts)
+
+
+def task_weights(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The tasks' weights in `metrics`, by task."""
+    return {key.removeprefix(_WEIGHTS): value for key, value in metrics.items() if key.startswith(_WEIGHTS)}
+
+
+def build_reporter(*, to_stderr: bool = False) -> TerminalReporter | LineReporter:
+    """A live display for a terminal, or plain lines; on standard error if standard output is for data."""
+    console = Console(stderr=to_stderr, highlight=False)
+    return TerminalReporter(console) if console.is_terminal else LineReporter(console)
+
+
+class LineReporter:
+    """A line per validation and message, and at most one every ten seconds about the steps."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._total = self._first_step = 0
+        self._started_at = self._spoke_at = 0.0
+
+    def __enter__(self) -> Self:
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to tidy up."""
+
+    def start(self, total_steps: int, initial_step: int) -> None:
+        """The training begins at `initial_step` (0, or where it resumes) of `total_steps`."""
+        self._total, self._first_step = total_steps, initial_step
+        self._started_at = self._spoke_at = self._clock()
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """`step` steps are done; `metrics` of the last one, possibly empty."""
+        now = self._clock()
+        if now - self._spoke_at < LINE_SECONDS and step < self._total:
+            return
+        self._spoke_at = now
+        speed = (step - self._first_step) / max(now - self._started_at, 1e-9)
+        left = (self._total - step) / speed if speed else 0.0
+        self._line(f"step {step}/{self._total}  {speed:.2f} steps/s  {_clock_text(left)} left  {describe(metrics)}")
+        weights = task_weights(metrics)
+        if weights:
+            self._line("  weights " + "  ".join(f"{name} {value:.3f}" for name, value in weights.items()))
+
+    def validation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """The validation images were coded with the weights after `step` steps."""
+        self._line(f"validation at step {step}: {describe(metrics)}")
+
+    def message(self, text: str) -> None:
+        """Something worth a line."""
+        self._line(text)
+
+    def finish(self, result: object) -> None:
+        """The training is over; `result` says how, in its text or in `summary`."""
+        summary = getattr(result, "summary", None)
+        if isinstance(summary, str):
+            self._line(summary)
+
+    def _line(self, text: str) -> None:
+        self._console.print(text.rstrip(), markup=False, soft_wrap=True)
+
+
+class TerminalReporter:
+    """A progress bar with speed, time left, J, bpp and PSNR; beneath it the tasks' weights while they are balanced."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = _TrainingProgress(console)
+        self._lines = LineReporter(console)
+        self._first_step = 0
+
+    def __enter__(self) -> Self:
+        """Nothing is shown before `start`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was found, whatever happened."""
+        self._progress.stop()
+
+    def start(self, total_steps: int, initial_step: int) -> None:
+        """Show the bar."""
+        self._first_step = initial_step
+        self._task = self._progress.add_task("training", total=total_steps, completed=initial_step, numbers="")
+        self._progress.start()
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=step)
+        if metrics:
+            self._progress.update(self._task, numbers=describe(metrics))
+            self._progress.balance = dict(metrics)
+
+    def validation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write a line above the bar."""
+        self._lines.validation(step, metrics)
+
+    def message(self, text: str) -> None:
+        """Write a line above the bar."""
+        self._lines.message(text)
+
+    def finish(self, result: object) -> None:
+        """Stop the bar and say how it ended."""
+        self._progress.stop()
+        self._lines.finish(result)
+
+
+class _TrainingProgress(Progress):
+    """The bar, and a table of the balance once there are weights to show."""
+
+    def __init__(self, console: Console) -> None:
+        self.balance: dict[str, float] = {}
+        super().__init__(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _SpeedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            refresh_per_second=2,
+            speed_estimate_period=30,
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn at every refresh."""
+        yield self.make_tasks_table(self.tasks)
+        if task_weights(self.balance):
+            yield balance_table(self.balance)
+
+
+class _SpeedColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("-.-- steps/s" if speed is None else f"{speed:.2f} steps/s", style="progress.data.speed")
+
+
+def balance_table(metrics: Mapping[str, float]) -> Table:
+    """The tasks' losses and weights and the gammas, one task a row."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("task", style="cyan")
+    for title in ("loss", "weight", "gamma"):
+        table.add_column(title, justify="right")
+    for task, weight in task_weights(metrics).items():
+        loss = metrics.get(f"train/{task}", metrics.get(task))
+        gamma = metrics.get(f"{_GAMMA}{task.partition('_')[0]}", metrics.get(f"{_GAMMA}{task}"))
+        table.add_row(task, _number(loss), _number(weight), _number(gamma, digits=4))
+    contributions = {key: value for key, value in metrics.items() if key.startswith(_CONTRIBUTIONS)}
+    if contributions:
+        text = "  ".join(f"{key.removeprefix(_CONTRIBUTIONS)} {value:.3f}" for key, value in contributions.items())
+        table.caption, table.caption_justify = f"scale contributions  {text}", "left"
+    return table
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _clock_text(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

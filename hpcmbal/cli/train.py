@@ -1,0 +1,216 @@
+"""`hpcmbal train`: settings from preset and flags, the pre-flight, then the training."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpcmbal.cli.settings_report import render_settings
+from hpcmbal.errors import HpcmbalError
+from hpcmbal.settings import (
+    ResolvedSettings,
+    RunSettings,
+    Source,
+    parse_assignments,
+    resolve_run_settings,
+    setting_paths,
+)
+from hpcmbal.settings.flags import FLAGS, SWITCHES
+
+DEFAULT_PRESET = "quickstart"
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+hpcmbal train --preset standard
+
+hpcmbal train --preset standard-nano --train-data photos/ --val-data held-back/ --lambda 0.0067
+
+hpcmbal train --preset hierarchical-nano --gamma-s1 0.01 --save-path runs/gamma-0.01
+
+hpcmbal train --checkpoint runs/standard-nano
+
+hpcmbal train --preset standard --set optimizer.name=soap --set schedule.name=step --dry-run
+"""
+
+_PANELS = {
+    "model": "Model and loss",
+    "loss": "Model and loss",
+    "data": "Data",
+    "training": "Training",
+    "optimizer": "Training",
+    "output": "Checkpoints and logs",
+    "tracking": "Checkpoints and logs",
+    "balancing": "Balancing",
+}
+_SWITCH_PANEL = "Balancing"
+
+_METAVARS = defaultdict(
+    lambda: "NUMBER",
+    name="NAME",
+    train="FOLDER",
+    val="FOLDER",
+    save_path="FOLDER",
+    log_dir="FOLDER",
+    checkpoint="PATH",
+    device="NAME",
+    tracker="NAME",
+    wandb_project="NAME",
+    wandb_name="NAME",
+    gamma_strategy="NAME",
+    scale_weights="X,X,X",
+)
+"""What stands for a flag's value in the help, by field."""
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+def train_command(**arguments: Any) -> None:
+    """Train a model.
+
+    Settings come from, in rising precedence: defaults, --preset, --set, flags. Without --preset and --checkpoint the
+    preset is quickstart. Ctrl-C saves a checkpoint before it leaves.
+    """
+    as_json, dry_run = arguments["as_json"], arguments["dry_run"]
+    resolved = _resolve(arguments)
+    if dry_run:
+        _dry_run(resolved, as_json)
+        return
+    _train(resolved.settings, as_json)
+
+
+def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
+    flags = {flag: arguments[_parameter_name(flag)] for flag in (*FLAGS, *SWITCHES)}
+    overrides = parse_assignments(arguments["assignments"] or [])
+    preset, base = arguments["preset"], None
+    if preset is None and flags["--checkpoint"] is not None:
+        base = _stored_settings(Path(flags["--checkpoint"]))
+    elif preset is None:
+        preset = DEFAULT_PRESET
+        _say(f"No --preset given: this is '{DEFAULT_PRESET}'. `hpcmbal presets list` shows the others.")
+    return _with_fresh_folder(resolve_run_settings(preset, overrides, flags, base=base))
+
+
+def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
+    """Keep an earlier run's folder as it is, unless the user named the folder or resumes from a checkpoint."""
+    output = resolved.settings.output
+    source = resolved.sources.get("output.save_path", Source("default"))
+    if source.kind != "default" or output.checkpoint is not None or not output.save_path.exists():
+        return resolved
+    number = 2
+    while (folder := output.save_path.with_name(f"{output.save_path.name}-{number}")).exists():
+        number += 1
+    _say(f"{output.save_path} holds an earlier run: this one goes to {folder}.")
+    output = output.model_copy(update={"save_path": folder})
+    settings = resolved.settings.model_copy(update={"output": output})
+    return dataclasses.replace(resolved, settings=settings)
+
+
+def _stored_settings(checkpoint: Path) -> dict[str, dict[str, object]]:
+    from hpcmbal.training.checkpoint import read_run_settings
+
+    return read_run_settings(checkpoint).model_dump(exclude_unset=False)
+
+
+def _dry_run(resolved: ResolvedSettings, as_json: bool) -> None:
+    items = _preflight(resolved.settings)
+    if as_json:
+        report = {"settings": resolved.settings.model_dump(mode="json"), "preflight": items}
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        render_settings(resolved)
+        typer.echo("\nPre-flight")
+        _show_preflight(items)
+    failed = [item["name"] for item in items if item["status"] == "error"]
+    if failed:
+        raise HpcmbalError(f"The pre-flight failed: {', '.join(failed)}. A training would stop there.")
+
+
+def _preflight(settings: RunSettings) -> list[dict[str, str]]:
+    from hpcmbal.training.preflight import run_preflight
+
+    return [{"name": item.name, "status": str(item.status), "detail": item.detail} for item in run_preflight(settings)]
+
+
+def _show_preflight(items: list[dict[str, str]]) -> None:
+    for number, item in enumerate(items, start=1):
+        status = "" if item["status"] == "ok" else f"{item['status']}: "
+        typer.echo(f"  {number}. {item['name']}: {status}{item['detail']}")
+
+
+def _train(settings: RunSettings, as_json: bool) -> None:
+    from hpcmbal.cli.progress import build_reporter
+    from hpcmbal.training.trainer import train
+
+    items = _preflight(settings)
+    if not as_json:
+        typer.echo("Pre-flight")
+        _show_preflight(items)
+    reporter = build_reporter(to_stderr=as_json)
+    with reporter:
+        result = train(settings, reporter)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(result), indent=2, default=str))
+    if getattr(result, "interrupted", False):
+        raise typer.Exit(130)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _parameter_name(flag: str) -> str:
+    return flag.strip("-").replace("-", "_").replace("lambda", "lmbda")
+
+
+def _signature() -> inspect.Signature:
+    """The flags as Typer reads them. Values stay text here: settings convert and check them, all problems at once."""
+    descriptions = setting_paths()
+    fixed: dict[str, tuple[Any, Any]] = {
+        "preset": (
+            str | None,
+            typer.Option(
+                "--preset", metavar="NAME", help="Recipe: a name from `hpcmbal presets list`, or a .yaml file."
+            ),
+        ),
+        "assignments": (
+            list[str] | None,
+            typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting by its path; may be repeated."),
+        ),
+        "dry_run": (
+            bool,
+            typer.Option("--dry-run", help="Show the resolved settings and the pre-flight, then stop."),
+        ),
+        "as_json": (bool, typer.Option("--json", help="Write settings or result to standard output as JSON.")),
+    }
+    for flag, path in FLAGS.items():
+        panel = _PANELS[path.partition(".")[0]]
+        option = typer.Option(
+            flag, metavar=_METAVARS[path.partition(".")[2]], help=descriptions[path], rich_help_panel=panel
+        )
+        fixed[_parameter_name(flag)] = (str | None, option)
+    for flag, text in SWITCHES.items():
+        fixed[_parameter_name(flag)] = (bool, typer.Option(flag, help=text, rich_help_panel=_SWITCH_PANEL))
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if kind is bool else None,
+                annotation=Annotated[kind, option],
+            )
+            for name, (kind, option) in fixed.items()
+        ]
+    )
+
+
+train_command.__signature__ = _signature()  # type: ignore[attr-defined]
+train_command.__annotations__ = {name: item.annotation for name, item in _signature().parameters.items()}
+app.command("train", epilog=EXAMPLES)(train_command)
