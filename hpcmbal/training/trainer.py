@@ -1,0 +1,257 @@
+"""The one trainer: from settings to checkpoints, for every model, loss, optimiser and balancing."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, open_images, training_batches
+from hpcmbal.errors import CheckpointError, SettingsError
+from hpcmbal.settings import DataSettings, RunSettings
+from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint, save_checkpoint
+from hpcmbal.training.distributed import World, choose_device, joined_world
+from hpcmbal.training.interruption import Interruption
+from hpcmbal.training.reporting import Reporter, SilentReporter
+from hpcmbal.training.state import build_state
+from hpcmbal.training.stepper import Stepper
+from hpcmbal.training.trackers import Tracker, open_trackers
+from hpcmbal.training.validation import validate, validation_lmbdas
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training ended.
+
+    Attributes:
+        checkpoint: The last one, complete on disk.
+        step: Optimiser steps done, of `total_steps`.
+        total_steps: Length of the training.
+        skipped_steps: Steps left out because their gradient was not finite.
+        seconds: Wall-clock time of this call.
+        interrupted: Ended early by Ctrl-C or SIGTERM.
+        validation: Metrics of the last validation.
+    """
+
+    checkpoint: Path
+    step: int
+    total_steps: int
+    skipped_steps: int
+    seconds: float
+    interrupted: bool
+    validation: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.interrupted:
+            return f"Interrupted after step {self.step} of {self.total_steps}; saved to {self.checkpoint}."
+        skipped = f", {self.skipped_steps} skipped" if self.skipped_steps else ""
+        return f"Done: {self.step} steps{skipped}. Checkpoint: {self.checkpoint}"
+
+
+def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResult:
+    """Train as `settings` say; under `torchrun`, together with the other ranks.
+
+    Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed gives,
+    on the same machine and number of threads, bit for bit the weights and metrics of one that was never interrupted.
+
+    Args:
+        settings: The run. With `output.checkpoint`, it continues from there.
+        reporter: Shows progress.
+
+    Raises:
+        SettingsError: The folder already holds a run that this one does not continue, or settings do not fit the machine.
+        DataError: Images are missing, or too many are unreadable.
+        CheckpointError: A checkpoint cannot be read or written.
+        NumericalError: Too many steps in a row had no finite gradient.
+    """
+    if settings.training.num_threads is not None:
+        torch.set_num_threads(settings.training.num_threads)
+    device_type = choose_device(settings.training.device).type
+    with joined_world(device_type) as world, Interruption() as interruption:
+        device = choose_device(settings.training.device, world.local_rank)
+        run = _Run(settings, world, device, reporter if reporter and world.is_main else SilentReporter())
+        return run.go(interruption)
+
+
+class _Run:
+    """One call of `train` on one rank."""
+
+    def __init__(self, settings: RunSettings, world: World, device: torch.device, reporter: Reporter) -> None:
+        self.settings, self.world, self.device, self.reporter = settings, world, device, reporter
+        self.folder = settings.output.save_path
+        check_parallel(settings, world)
+        if settings.output.checkpoint is None and list_checkpoints(self.folder):
+            raise SettingsError(
+                f"{self.folder} already holds a run. Continue it with --checkpoint {self.folder}, or choose another "
+                "--save-path."
+            )
+        self.train_images, self.validation_images = open_data(settings.data)
+        seed = settings.training.seed
+        self.plan = BatchPlan(len(self.train_images), settings.data.batch_size, seed, world.rank, world.size)
+        self.total_steps = total_steps(settings, len(self.train_images))
+        self.state = build_state(settings, device)
+        if settings.output.checkpoint is not None:
+            self._resume(settings.output.checkpoint)
+        self.stepper = Stepper(self.state, settings, world, device, self.total_steps)
+        self.validation: dict[str, float] = {}
+        self.started = time.monotonic()
+
+    def go(self, interruption: Interruption) -> TrainResult:
+        state, first_step = self.state, self.state.step
+        self.reporter.start(self.total_steps, first_step)
+        log_folder = self.settings.output.log_dir or self.folder / "logs"
+        trackers = open_trackers(self.settings, log_folder, first_step) if self.world.is_main else []
+        interrupted = False
+        try:
+            if first_step == 0:
+                self._validate(trackers)
+            for batches in self._batches():
+                result = self.stepper.step(batches)
+                self._note_bad_files(batches)
+                logged = self._log(trackers, result.metrics) if self._due(self.settings.output.log_every) else {}
+                self.reporter.step(state.step, logged)
+                if self._due(self.settings.output.validate_every):
+                    self._validate(trackers)
+                interrupted = self.world.any(interruption.requested, self.device) and state.step < self.total_steps
+                if interrupted or self._due(self.settings.output.save_freq):
+                    self._save()
+                if interrupted:
+                    break
+        finally:
+            for tracker in trackers:
+                tracker.close()
+        saved = list_checkpoints(self.folder)
+        if not saved:
+            raise CheckpointError(f"{self.folder} holds no checkpoint although the training ended; was it removed?")
+        result_ = TrainResult(
+            checkpoint=saved[-1],
+            step=state.step,
+            total_steps=self.total_steps,
+            skipped_steps=state.skipped_steps,
+            seconds=time.monotonic() - self.started,
+            interrupted=interrupted,
+            validation=self.validation,
+        )
+        self.reporter.finish(result_)
+        return result_
+
+    def _due(self, every: int) -> bool:
+        """Whether something done every so many steps is due after this one; the last step always is."""
+        return self.state.step % every == 0 or self.state.step == self.total_steps
+
+    def _batches(self) -> Any:
+        """The batches of each remaining optimiser step."""
+        accumulate = self.settings.training.accumulate
+        batches = training_batches(
+            self.train_images,
+            self.plan,
+            augmentation(self.settings),
+            start_step=self.state.step * accumulate,
+            end_step=self.total_steps * accumulate,
+            num_workers=self.settings.data.num_workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        return iter(lambda: list(itertools.islice(batches, accumulate)), [])
+
+    def _note_bad_files(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            for bad in batch.bad_files:
+                self.reporter.message(f"Skipped an unreadable file ({batch.bad_file_count} so far): {bad.reason}")
+
+    def _log(self, trackers: list[Tracker], step_metrics: Any) -> dict[str, float]:
+        metrics = {**step_metrics(), **self.state.balancer.metrics()}
+        metrics["train/skipped_steps"] = float(self.state.skipped_steps)
+        if "lmbda_eff_ratio" in metrics:
+            metrics["lmbda_eff"] = metrics["lmbda_eff_ratio"] * self.settings.loss.lmbda
+        timed = {**metrics, "time/seconds": time.monotonic() - self.started}
+        for tracker in trackers:
+            tracker.log(self.state.step, timed)
+        return metrics
+
+    def _validate(self, trackers: list[Tracker]) -> None:
+        if self.world.is_main:
+            lmbdas = validation_lmbdas(self.settings.loss)
+            self.validation = validate(self.state.coding_model, self.state.loss, self.validation_images, lmbdas)
+            named = {f"val/{name}": value for name, value in self.validation.items()}
+            timed = {**named, "time/seconds": time.monotonic() - self.started}
+            for tracker in trackers:
+                tracker.log(self.state.step, timed)
+            self.reporter.validation(self.state.step, named)
+        self.world.wait()
+
+    def _save(self) -> None:
+        if self.world.is_main:
+            weights, trainer_state = self.state.coding_weights(), self.state.state_dict()
+            keep = self.settings.output.keep
+            save_checkpoint(self.folder, self.state.step, self.settings, weights, trainer_state, keep)
+        self.world.wait()
+
+    def _resume(self, path: Path) -> None:
+        checkpoint = open_checkpoint(path)
+        saved, wanted = checkpoint.settings.model.name, self.settings.model.name
+        if saved != wanted:
+            raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use --model-name {saved}.")
+        check_resumable(checkpoint.settings, self.settings)
+        self.state.load_state_dict(checkpoint.trainer_state())
+        self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.")
+
+
+def check_parallel(settings: RunSettings, world: World) -> None:
+    """Raise `SettingsError` for settings that several ranks cannot share."""
+    if world.size > 1 and settings.balancing.name in ("qp", "torchjd"):
+        raise SettingsError(
+            f"balancing '{settings.balancing.name}' compares gradients, which are not shared between ranks before the step; "
+            "train with one process, or choose linear, log1p or log."
+        )
+
+
+def check_resumable(saved: RunSettings, wanted: RunSettings) -> None:
+    """Raise `SettingsError` where the saved state means nothing under the new settings.
+
+    Policy on resume, by setting: length, learning rate, schedule, clipping, gammas, data and output may change; the seed,
+    optimiser, tasks, balancing and moving average may not.
+    """
+    fixed = {
+        "training.seed": (saved.training.seed, wanted.training.seed),
+        "optimizer.name": (saved.optimizer.name, wanted.optimizer.name),
+        "loss.tasks": (saved.loss.tasks, wanted.loss.tasks),
+        "loss.decomposition": (saved.loss.decomposition, wanted.loss.decomposition),
+        "balancing.name": (saved.balancing.name, wanted.balancing.name),
+        "training.ema_decay": (bool(saved.training.ema_decay), bool(wanted.training.ema_decay)),
+    }
+    changed = [f"{path} was {old}, now {new}" for path, (old, new) in fixed.items() if old != new]
+    if changed:
+        raise SettingsError(f"A resumed run cannot change: {'; '.join(changed)}. Leave it as it was, or start a new run.")
+
+
+def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:
+    """Training and validation images.
+
+    Raises:
+        DataError: A folder is missing or has no images.
+    """
+    limits = {"pixel_limit": settings.pixel_limit, "cache_mebibytes": settings.cache_mebibytes}
+    return open_images(settings.train, "train", **limits), open_images(settings.val, "held-back", **limits)
+
+
+def total_steps(settings: RunSettings, images: int) -> int:
+    """Optimiser steps of a run over `images` training images."""
+    training = settings.training
+    lengths = [] if training.max_steps is None else [training.max_steps]
+    if training.epochs is not None:
+        per_step = settings.data.batch_size * training.accumulate
+        lengths.append(-(-training.epochs * images // per_step))
+    return min(lengths)
+
+
+def augmentation(settings: RunSettings) -> Augmentation:
+    """The crops that the settings ask for."""
+    data = settings.data
+    return Augmentation(data.patch_size, settings.training.seed, data.flips, data.min_downscale)
+
