@@ -1,0 +1,201 @@
+"""The shape of the code: imports point down one list, and the command line starts without its heavy libraries."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "hpcmbal"
+ROOT = Path(__file__).resolve().parents[2] / PACKAGE
+
+LAYERS = (
+    "cli",
+    "ablation",
+    "evaluation",
+    "plotting",
+    "training",
+    "codec",
+    "data",
+    "core",
+    "settings",
+    "errors",
+)
+"""Top to bottom: a module may import its own layer and those after it."""
+
+HEAVY = frozenset(
+    {
+        "compressai",
+        "matplotlib",
+        "numpy",
+        "pandas",
+        "pytorch_msssim",
+        "pytorch_optimizer",
+        "scipy",
+        "skimage",
+        "torch",
+        "torchvision",
+    }
+)
+"""Libraries that take long to import; the command line's start and the settings do without them."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: by whom, and in which line."""
+
+    importer: str
+    target: str
+    line: int
+
+
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def targets(node: ast.Import | ast.ImportFrom, path: Path, root: Path) -> list[str]:
+    """Full names of what a statement imports; `from package import module` counts as the module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = node.module or ""
+    if node.level:
+        package = path.parent.relative_to(root.parent).parts
+        above = package[: len(package) - node.level + 1]
+        base = ".".join([*above, *([node.module] if node.module else [])])
+    return [f"{base}.{alias.name}" for alias in node.names]
+
+
+def imports_of(root: Path) -> list[Import]:
+    """Every import in every module below `root`, those inside functions and under TYPE_CHECKING too."""
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found += [Import(module_name(path, root), name, node.lineno) for name in targets(node, path, root)]
+    return found
+
+
+def layer_of(module: str) -> str | None:
+    """The layer of a module of the package; None for the package's own `__init__` and `__main__`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LAYERS else None
+
+
+def upward_imports(imports: list[Import]) -> list[str]:
+    """Imports, at any place in a module, of a layer above the importer's."""
+    problems = []
+    for found in imports:
+        if found.target.split(".")[0] != PACKAGE:
+            continue
+        importer, target = layer_of(found.importer), layer_of(found.target)
+        if importer is None or found.target == f"{PACKAGE}.__version__":
+            continue
+        where = f"{found.importer}:{found.line} imports {found.target}"
+        if target is None:
+            problems.append(f"{where}, the package's facade, which is above every layer")
+        elif LAYERS.index(target) < LAYERS.index(importer):
+            problems.append(f"{where}: {target} is above {importer}")
+    return problems
+
+
+def run_python(program: str) -> dict[str, object]:
+    """Run a program in a fresh interpreter; it prints one JSON object as its last line."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT.parent)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def imports() -> list[Import]:
+    return imports_of(ROOT)
+
+
+def test_imports_point_down(imports: list[Import]) -> None:
+    assert upward_imports(imports) == []
+
+
+def test_every_module_belongs_to_a_layer() -> None:
+    names = [module_name(path, ROOT) for path in ROOT.rglob("*.py")]
+    outside = {name for name in names if layer_of(name) is None}
+    assert outside <= {PACKAGE, f"{PACKAGE}.__main__"}
+
+
+def test_the_bitstream_is_bytes_only(imports: list[Import]) -> None:
+    bitstream = [f for f in imports if f.importer.startswith(f"{PACKAGE}.codec.bitstream")]
+    assert [f for f in bitstream if f.target.split(".")[0] in HEAVY - {"numpy"}] == []
+
+
+@pytest.mark.parametrize("layer", ["cli", "settings", "errors"])
+def test_no_heavy_library_at_import_time(layer: str) -> None:
+    """Imports every module of the layer, so that what they import in turn counts too."""
+    names = [name for path in ROOT.rglob("*.py") if layer_of(name := module_name(path, ROOT)) == layer]
+    assert names
+    loaded = run_python(
+        "import importlib, json, sys\n"
+        f"for name in {sorted(names)!r}: importlib.import_module(name)\n"
+        f"print(json.dumps(dict(heavy=sorted(set({sorted(HEAVY)!r}) & set(sys.modules)))))"
+    )
+    assert loaded["heavy"] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_does_not_load_heavy_libraries(arguments: list[str]) -> None:
+    seen = run_python(
+        "import json, sys\n"
+        f"sys.argv = ['hpcmbal', *{arguments!r}]\n"
+        "from hpcmbal.cli.app import main\n"
+        "try: code = main()\n"
+        "except SystemExit as left: code = left.code\n"
+        f"print(json.dumps(dict(code=code, heavy=sorted(set({sorted(HEAVY)!r}) & set(sys.modules)))))"
+    )
+    assert seen["code"] in (None, 0)
+    assert seen["heavy"] == []
+
+
+class TestTheCheckItself:
+    """On a small package made for the purpose, so that a check that finds nothing is known to look."""
+
+    @staticmethod
+    def problems(tmp_path: Path, module: str, source: str) -> list[str]:
+        path = tmp_path / PACKAGE / module
+        path.parent.mkdir(parents=True)
+        path.write_text(source, encoding="utf-8")
+        return upward_imports(imports_of(tmp_path / PACKAGE))
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "import hpcmbal.training.trainer",
+            "from hpcmbal.training import trainer",
+            "from hpcmbal import training",
+            "from ..training import trainer",
+            "from ..training.trainer import Trainer",
+            "def late():\n    from hpcmbal.training import trainer",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hpcmbal.training import trainer",
+        ],
+    )
+    def test_finds_an_import_that_points_up(self, tmp_path: Path, source: str) -> None:
+        (problem,) = self.problems(tmp_path, "core/loss.py", source)
+        assert "training is above core" in problem
+
+    def test_finds_an_import_of_the_facade(self, tmp_path: Path) -> None:
+        (problem,) = self.problems(tmp_path, "core/loss.py", "from hpcmbal import compress")
+        assert "facade" in problem
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "from hpcmbal.errors import DataError",
+            "from . import model",
+            "from hpcmbal import __version__",
+            "import torch",
+        ],
+    )
+    def test_lets_the_rest_pass(self, tmp_path: Path, source: str) -> None:
+        assert self.problems(tmp_path, "core/loss.py", source) == []
