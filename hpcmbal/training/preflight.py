@@ -1,0 +1,197 @@
+"""What can be known before the first step: that the data are readable, what the model weighs, how long it will take."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from hpcmbal.core.model import get_variant
+from hpcmbal.core.model.complexity import complexity
+from hpcmbal.data import Batch, BatchPlan, CachedImages
+from hpcmbal.data.loader import StepBatches
+from hpcmbal.errors import DataError
+from hpcmbal.settings import RunSettings, load_run_settings
+from hpcmbal.training.checkpoint import open_checkpoint
+from hpcmbal.training.distributed import World, choose_device
+from hpcmbal.training.state import TrainingState, build_state
+from hpcmbal.training.stepper import Stepper
+from hpcmbal.training.trainer import augmentation, open_data, total_steps
+
+SMALL_PRESET = "standard-nano"
+LONG_SECONDS = 2 * 86400.0
+"""A run longer than this on a CPU is worth a warning and a smaller proposal."""
+QUICK_STEP_SECONDS = 0.5
+"""If a step with one crop takes less than this, a step with the whole batch is measured as well."""
+PROCESS_BYTES = 600 << 20
+"""What the process takes before it holds a model: the interpreter and torch."""
+
+
+@dataclass(frozen=True)
+class PreflightItem:
+    """One line of the pre-flight.
+
+    Attributes:
+        name: What was checked.
+        status: "ok", "warning" (the training starts all the same) or "error" (it would stop there).
+        detail: What was found.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "error"]
+    detail: str
+
+
+def run_preflight(settings: RunSettings) -> list[PreflightItem]:
+    """Check data, model, device, duration and memory, with one or two real training steps on throw-away weights.
+
+    Raises:
+        HpcmbalError: Something that no training could survive, such as a missing folder.
+    """
+    train_images, validation_images = open_data(settings.data)
+    device = choose_device(settings.training.device)
+    if settings.training.num_threads is not None:
+        torch.set_num_threads(settings.training.num_threads)
+    steps = total_steps(settings, len(train_images))
+    left = steps - (open_checkpoint(settings.output.checkpoint).step if settings.output.checkpoint else 0)
+    measured = measure_step(settings, train_images, device, steps)
+    return [
+        PreflightItem("data", "ok", f"{len(train_images)} training images, {len(validation_images)} for validation"),
+        _model_item(settings),
+        _device_item(device),
+        _duration_item(settings, measured, max(0, left), device),
+        _memory_item(settings, measured, device),
+    ]
+
+
+@dataclass(frozen=True)
+class MeasuredStep:
+    """What a training step costs.
+
+    Attributes:
+        seconds: Of one optimiser step at the full batch.
+        activation_bytes: Kept for the backward pass, for the full batch on this device.
+        state_bytes: Weights, gradients, optimiser state and moving average.
+    """
+
+    seconds: float
+    activation_bytes: int
+    state_bytes: int
+
+
+def measure_step(settings: RunSettings, images: CachedImages, device: torch.device, steps: int) -> MeasuredStep:
+    """Do one or two steps with a fresh state that is thrown away.
+
+    Where a step with one crop is slow, the batch's time is taken as that of its crops one by one, which is an upper bound.
+    """
+    state = build_state(settings, device)
+    stepper = Stepper(state, settings, World(), device, steps)
+    one = _batch(settings, images, 1)
+    kept = _SavedBytes()
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
+        stepper.step([one])
+    count = settings.data.batch_size * settings.training.accumulate
+    seconds = _timed(stepper, one, device)
+    if seconds < QUICK_STEP_SECONDS and settings.data.batch_size > 1:
+        whole = _batch(settings, images, settings.data.batch_size)
+        stepper.step([whole])
+        seconds = min(_timed(stepper, whole, device) for _ in range(2)) * settings.training.accumulate
+    else:
+        seconds *= count
+    return MeasuredStep(seconds, kept.total * settings.data.batch_size, _state_bytes(state))
+
+
+def readable_seconds(seconds: float) -> str:
+    """A duration as a person would say it: "41 days", "3 hours", "2 minutes"."""
+    for unit, length in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}s"
+    return f"{seconds:.0f} seconds"
+
+
+def _batch(settings: RunSettings, images: CachedImages, size: int) -> Batch:
+    plan = BatchPlan(len(images), size, settings.training.seed)
+    batch = StepBatches(images, plan, augmentation(settings))[0]
+    if batch.bad_files:
+        raise DataError(batch.bad_files[0].reason)
+    return batch
+
+
+def _timed(stepper: Stepper, batch: Batch, device: torch.device) -> float:
+    start = time.perf_counter()
+    stepper.step([batch])
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+class _SavedBytes:
+    """Counts the bytes of distinct storages that autograd keeps."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self.total = 0
+
+    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self.total += storage.nbytes()
+        return tensor
+
+    def unpack(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor
+
+
+def _state_bytes(state: TrainingState) -> int:
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in state.parameters())
+    held = [value for slots in state.optimizer.state.values() for value in slots.values()]
+    flat = [item for value in held for item in (value if isinstance(value, list) else [value])]
+    slots = sum(item.numel() * item.element_size() for item in flat if isinstance(item, torch.Tensor))
+    return weights * (2 if state.average is None else 3) + slots
+
+
+def _model_item(settings: RunSettings) -> PreflightItem:
+    cost = complexity(get_variant(settings.model.name))
+    detail = (
+        f"{settings.model.name}: {cost.parameters / 1e6:.2f} M parameters; per pixel {cost.encode_macs_per_pixel / 1e3:.1f} "
+        f"kMAC to encode, {cost.decode_macs_per_pixel / 1e3:.1f} to decode"
+    )
+    return PreflightItem("model", "ok", detail)
+
+
+def _device_item(device: torch.device) -> PreflightItem:
+    if device.type == "cuda":
+        return PreflightItem("device", "ok", f"{device}: {torch.cuda.get_device_name(device)}")
+    return PreflightItem("device", "ok", f"{device}, {torch.get_num_threads()} threads")
+
+
+def _duration_item(settings: RunSettings, measured: MeasuredStep, steps: int, device: torch.device) -> PreflightItem:
+    seconds = steps * measured.seconds
+    where = "this CPU" if device.type == "cpu" else str(device)
+    detail = f"{steps} steps, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
+    if seconds < LONG_SECONDS or device.type != "cpu":
+        return PreflightItem("duration", "ok", detail)
+    small = load_run_settings(SMALL_PRESET, flags={"--train-data": settings.data.train})
+    images = open_data(small.data)[0]
+    small_steps = total_steps(small, len(images))
+    small_seconds = small_steps * measure_step(small, images, device, small_steps).seconds
+    proposal = f"; `--preset {SMALL_PRESET}` takes {readable_seconds(small_seconds)}"
+    return PreflightItem("duration", "warning", detail + proposal)
+
+
+def _memory_item(settings: RunSettings, measured: MeasuredStep, device: torch.device) -> PreflightItem:
+    if device.type == "cuda":
+        available = torch.cuda.mem_get_info(device)[1]
+        needed = measured.state_bytes + measured.activation_bytes
+    else:
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        needed = measured.state_bytes + measured.activation_bytes + PROCESS_BYTES
+        needed += settings.data.cache_mebibytes << 20
+    detail = f"about {needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB"
+    if needed < available:
+        return PreflightItem("memory", "ok", detail)
+    return PreflightItem("memory", "warning", detail + "; use a smaller --batch-size with --set training.accumulate=N")
