@@ -13,8 +13,8 @@ MIDDLE_BLOCK = 2
 def block_average(image: Tensor, side: int) -> Tensor:
     """Replace every pixel by the mean of its `side` x `side` block: an orthogonal projection.
 
-    Blocks that stick out at the right or bottom average over the pixels that exist, so the projection stays orthogonal for
-    images of any size.
+    Blocks that stick out at the right or bottom average over the pixels that exist, so the projection stays
+    orthogonal for images of any size.
 
     Args:
         image: `[B, C, H, W]`.

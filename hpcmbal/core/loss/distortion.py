@@ -37,10 +37,10 @@ def distortion_parts(metric: str, x_hat: Tensor, x: Tensor, bands: Tensor) -> tu
 
     `mse`: `255^2` times the energy of each band; lmbda is one of the papers' 0.0018 ... 0.0483.
 
-    `ms-ssim`: `D = 1 - MS-SSIM`, without another factor, as in Minnen et al. (2018) and CompressAI; lmbda is one of their
-    2.40, 4.58, 8.73, 16.64, 31.73, 60.50. MS-SSIM is not a sum over bands, so D is split by the bands' shares of the
-    squared error, `D e_i / (e_1 + e_2)`, and gradients go through the shares: with `D = e_1 + e_2` this is exactly the
-    split of MSE.
+    `ms-ssim`: `D = 1 - MS-SSIM`, without another factor, as in Minnen et al. (2018) and CompressAI; lmbda is one of
+    their 2.40, 4.58, 8.73, 16.64, 31.73, 60.50. MS-SSIM is not a sum over bands, so D is split by the bands' shares
+    of the squared error, `D e_i / (e_1 + e_2)`, and gradients go through the shares: with `D = e_1 + e_2` this is
+    exactly the split of MSE.
 
     Args:
         metric: Which distortion.

@@ -24,7 +24,7 @@ class HierarchicalLoss(RateDistortionLoss):
     ```
                  measured                              fixed
     s1_distortion  lmbda D in 4x4 block means            0.40 lmbda D
-    s2_distortion  lmbda D in the rest                   0.60 lmbda D   (0.35, and the 0.25 of s3, which has no such task)
+    s2_distortion  lmbda D in the rest                   0.60 lmbda D   (its 0.35 and the 0.25 of s3)
     s1_bpp         latents coded in s1                   0.30 R
     s2_bpp         latents coded in s2                   0.40 R
     s3_bpp         latents coded in s3, and z            0.30 R
@@ -52,9 +52,9 @@ class HierarchicalLoss(RateDistortionLoss):
 class AdaptiveHierarchicalLoss(HierarchicalLoss):
     """Five tasks by learned shares: softmax parameters fitted to the measured shares by cross-entropy.
 
-    The shares are a running fit: the same for all images and changing slowly, where the measured ones jump from batch to
-    batch. They receive no gradient from the tasks, only from `TaskLosses.auxiliary`; under balancing they would otherwise
-    learn to move the loss to wherever the weights are small.
+    The shares are a running fit: the same for all images and changing slowly, where the measured ones jump from batch
+    to batch. They receive no gradient from the tasks, only from `TaskLosses.auxiliary`; under balancing they would
+    otherwise learn to move the loss to wherever the weights are small.
 
     Args:
         metric: "mse" or "ms-ssim".

@@ -25,8 +25,9 @@ class LossRecord:
         psnr_db: Mean over images of `-10 log10(mse)`, at most 100 dB.
         ms_ssim: MS-SSIM in [0, 1]; None when the metric is MSE, where it is not computed.
         distortion: lmbda times the distortion, the second part of J.
-        distortion_share_s1, distortion_share_s2, distortion_share_s3: Shares of the squared error in 4x4 block means, in
-            2x2 block means beyond those, and in what is left. They sum to one (to zero if the error is exactly zero).
+        distortion_share_s1, distortion_share_s2, distortion_share_s3: Shares of the squared error in 4x4 block means,
+            in 2x2 block means beyond those, and in what is left. They sum to one (to zero if the error is exactly
+            zero).
     """
 
     j: Tensor

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build_adam(settings: OptimizerSettings, parameters: ParameterKinds) -> torch.optim.Optimizer:
-    """torch's Adam with batched tensor operations; weight decay is decoupled (AdamW)."""
+    """Torch's Adam with batched tensor operations; weight decay is decoupled (AdamW)."""
     return torch.optim.AdamW(
         [{"params": parameters.all()}, *parameters.own_groups],
         lr=settings.learning_rate,

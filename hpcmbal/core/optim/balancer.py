@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
 
 
 class Balancer(Protocol):
@@ -19,7 +21,8 @@ class Balancer(Protocol):
         """Add the balanced gradient of `losses` to the parameters' `.grad`.
 
         Args:
-            losses: Task losses `[K]` with their graph, which is used up.
+            losses: Task losses `[K]` with their graph, which is used up. In data parallelism their values are averages
+                over ranks, so that every rank computes the same weights.
             parameters: The network's trainable parameters.
             scale: Factor of the gradient, 1 / n when gradients of n batches are accumulated. Balancing sees the losses
                 unscaled.
@@ -38,8 +41,8 @@ class Balancer(Protocol):
         """Learn from what one optimiser step did to the tasks.
 
         Args:
-            before: Task losses `[K]` before the step; if `after` covers a part of the batch, of that part alone. Averaged
-                over ranks, so that all ranks learn the same.
+            before: Task losses `[K]` before the step; if `after` covers a part of the batch, of that part alone.
+                Averaged over ranks, so that all ranks learn the same.
             after: The same after the step, or None unless `wants_after` asked for it.
 
         Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -12,6 +11,8 @@ from torch import Tensor
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from torch.optim.optimizer import ParamsT
 
     from hpcmbal.core.optim.parameters import ParameterKinds
@@ -34,11 +35,11 @@ def build_cautious_adam(settings: OptimizerSettings, parameters: ParameterKinds)
 
 
 class CautiousAdam(torch.optim.Optimizer):
-    """Adam whose update is masked where its sign differs from the gradient's (Liang et al., "Cautious optimizers", 2024).
+    """Adam whose update is masked where its sign differs from the gradient's.
 
-    Algorithm 2 there: `u = m_hat / (sqrt(v_hat) + eps)`, `mask = [u g > 0]`, `p <- p - lr u mask / mean(mask)`, the mean
-    taken over each parameter tensor. As in the released code of Balanced-RD, the factor `1 / mean(mask)` is clipped at 10;
-    where no coordinate agrees, the tensor does not move.
+    Liang et al., "Cautious optimizers", 2024, algorithm 2: `u = m_hat / (sqrt(v_hat) + eps)`, `mask = [u g > 0]`, `p <- p - lr u mask / mean(mask)`, the
+    mean taken over each parameter tensor. As in the released code of Balanced-RD, the factor `1 / mean(mask)` is
+    clipped at 10; where no coordinate agrees, the tensor does not move.
 
     Every operation runs over all tensors at once (`torch._foreach_*`); the factors are read back once per step.
 
@@ -116,7 +117,7 @@ class CautiousAdam(torch.optim.Optimizer):
 
         # sqrt(v_hat) + eps times sqrt(bias correction): one pass less than dividing v first.
         correction = math.sqrt(1 - beta2**step)
-        denominators = torch._foreach_sqrt(squares)
+        denominators = torch._foreach_sqrt(squares)  # noqa: SLF001 (torch has no public name for these)
         torch._foreach_add_(denominators, group["eps"] * correction)
         masked, factors = _mask(averages, gradients)
         step_size = group["lr"] * correction / (1 - beta1**step)
@@ -129,13 +130,13 @@ class CautiousAdam(torch.optim.Optimizer):
 def _mask(averages: list[Tensor], gradients: list[Tensor]) -> tuple[list[Tensor], list[float]]:
     """First moments without the coordinates that disagree with the gradient, and each tensor's rescaling factor.
 
-    The update has the sign of the first moment, so its agreement needs no division. Signs are multiplied rather than values:
-    a product of two tiny numbers underflows to zero and would mask a coordinate that agrees.
+    The update has the sign of the first moment, so its agreement needs no division. Signs are multiplied rather than
+    values: a product of two tiny numbers underflows to zero and would mask a coordinate that agrees.
     """
-    agrees = torch._foreach_sign(averages)
-    torch._foreach_mul_(agrees, torch._foreach_sign(gradients))
+    agrees = torch._foreach_sign(averages)  # noqa: SLF001
+    torch._foreach_mul_(agrees, torch._foreach_sign(gradients))  # noqa: SLF001
     torch._foreach_clamp_min_(agrees, 0)
-    counts = torch.stack(torch._foreach_norm(agrees, 1, dtype=torch.float32)).tolist()
+    counts = torch.stack(torch._foreach_norm(agrees, 1, dtype=torch.float32)).tolist()  # noqa: SLF001
     torch._foreach_mul_(agrees, averages)
     sizes = [average.numel() for average in averages]
     factors = [min(size / count, MAX_RESCALE) if count else 0.0 for size, count in zip(sizes, counts, strict=True)]

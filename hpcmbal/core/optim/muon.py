@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
+
     from hpcmbal.core.optim.parameters import ParameterGroup, ParameterKinds
     from hpcmbal.settings import OptimizerSettings
 

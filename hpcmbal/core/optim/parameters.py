@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 ParameterGroup = dict[str, Any]
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,9 @@ class ParameterKinds:
 
     Attributes:
         matrices: Weights of linear, convolution and transposed-convolution layers, `[out, in, ...]`.
-        depthwise: Weights of convolutions whose filters see one channel each, `[C, 1, k, k]`: C small filters, not a matrix.
-        vectors: Everything else: biases, scalars, `[1, C, 1, 1]` modulations, gain tables.
-        own_groups: Groups that bring their own learning rate (the loss's learned shares); treated like vectors.
+        depthwise: Weights of convolutions whose filters see one channel each, `[C, 1, k, k]`: C small filters, not a
+        matrix. vectors: Everything else: biases, scalars, `[1, C, 1, 1]` modulations, gain tables. own_groups: Groups
+        that bring their own learning rate (the loss's learned shares); treated like vectors.
     """
 
     matrices: list[nn.Parameter]
@@ -46,12 +50,11 @@ def sort_parameters(model: nn.Module, own_groups: Iterable[ParameterGroup] = ())
 
 
 def _place(module: nn.Module, name: str, parameter: nn.Parameter, kinds: ParameterKinds) -> None:
-    convolution = isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d)
-    if name != "weight" or not (convolution or isinstance(module, nn.Linear)):
+    if name != "weight" or not isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
         kinds.vectors.append(parameter)
-    elif convolution and module.groups > 1:
+    elif isinstance(module, _CONVOLUTIONS) and module.groups > 1:
         kinds.depthwise.append(parameter)
-    elif min(parameter.shape[0], parameter[0].numel()) < 2:
+    elif min(len(parameter), parameter[0].numel()) < 2:
         kinds.vectors.append(parameter)
     else:
         kinds.matrices.append(parameter)

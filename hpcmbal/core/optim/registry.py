@@ -33,8 +33,8 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimiser that `settings` name, over the trainable parameters of `model`.
 
-    Every parameter group has its own base learning rate in `group["lr"]` (Muon's matrices, the loss's shares): a schedule
-    multiplies these, it does not set one number for all.
+    Every parameter group has its own base learning rate in `group["lr"]` (Muon's matrices, the loss's shares): a
+    schedule multiplies these, it does not set one number for all.
 
     Args:
         settings: Name and hyper-parameters.

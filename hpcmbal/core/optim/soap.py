@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from hpcmbal.core.optim.parameters import ParameterGroup, ParameterKinds
     from hpcmbal.settings import OptimizerSettings
 
@@ -20,9 +20,9 @@ MAX_DIMENSION = 2048
 def build_soap(settings: OptimizerSettings, parameters: ParameterKinds) -> torch.optim.Optimizer:
     """pytorch-optimizer's SOAP, with weights grouped so that it sees them as what they are.
 
-    A 1x1 convolution `[O, I, 1, 1]` becomes the matrix `[O, I]`, a k x k one `[O, I, k k]`; left alone, SOAP would spend
-    two more rotations by 1x1 matrices on each. Vectors, and tensors that are vectors in disguise (`[1, C, 1, 1]`), are
-    updated as by Adam. The very first step only measures: SOAP moves nothing in it.
+    A 1x1 convolution `[O, I, 1, 1]` becomes the matrix `[O, I]`, a k x k one `[O, I, k k]`; left alone, SOAP would
+    spend two more rotations by 1x1 matrices on each. Vectors, and tensors that are vectors in disguise (`[1, C, 1,
+    1]`), are updated as by Adam. The very first step only measures: SOAP moves nothing in it.
     """
     from pytorch_optimizer import SOAP
 

@@ -1,0 +1,17 @@
+"""Gamma schedules: how strongly task weights are pulled back to neutral, per scale and over the course of a
+training.
+"""
+
+from hpcmbal.core.gamma.adaptive import AdaptiveMultipliers
+from hpcmbal.core.gamma.manager import STRATEGIES, ScaleGammaManager
+from hpcmbal.core.gamma.schedules import PHASES, SCHEDULES, Phase, schedule_multipliers
+
+__all__ = [
+    "PHASES",
+    "SCHEDULES",
+    "STRATEGIES",
+    "AdaptiveMultipliers",
+    "Phase",
+    "ScaleGammaManager",
+    "schedule_multipliers",
+]
