@@ -32,8 +32,9 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
+	rm -rf $(DEMO)/run
 	$(BIN)/hpcmbal train --preset quickstart --save-path $(DEMO)/run
-	$(BIN)/hpcmbal reconstruct --checkpoint $(DEMO)/run --output $(DEMO)/demo.png
+	$(BIN)/hpcmbal reconstruct --model $(DEMO)/run --output $(DEMO)/demo.png
 	@echo 'Original beside reconstruction: $(DEMO)/demo.png'
 
 test: $(STAMP)

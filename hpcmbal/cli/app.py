@@ -32,6 +32,7 @@ class LazyCommand(NamedTuple):
 
 COMMANDS: dict[str, LazyCommand] = {
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
+    "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
 }
