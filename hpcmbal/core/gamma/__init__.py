@@ -1,6 +1,4 @@
-"""Gamma schedules: how strongly task weights are pulled back to neutral, per scale and over the course of a
-training.
-"""
+"""Gamma schedules: how strongly task weights are pulled back to neutral, per scale and over a training."""
 
 from hpcmbal.core.gamma.adaptive import AdaptiveMultipliers
 from hpcmbal.core.gamma.manager import STRATEGIES, ScaleGammaManager

@@ -73,7 +73,7 @@ class NoBalancer:
     def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
         """Gradient of J. Losses that are not finite pass through, for the trainer to see in the gradient's norm."""
         del parameters
-        (losses.sum() * scale).backward()  # type: ignore[no-untyped-call]
+        (losses.sum() * scale).backward()
 
     def wants_update(self, step: int) -> bool:
         """Never."""

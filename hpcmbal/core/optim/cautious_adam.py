@@ -117,7 +117,7 @@ class CautiousAdam(torch.optim.Optimizer):
 
         # sqrt(v_hat) + eps times sqrt(bias correction): one pass less than dividing v first.
         correction = math.sqrt(1 - beta2**step)
-        denominators = torch._foreach_sqrt(squares)  # noqa: SLF001 (torch has no public name for these)
+        denominators = torch._foreach_sqrt(squares)  # noqa: SLF001
         torch._foreach_add_(denominators, group["eps"] * correction)
         masked, factors = _mask(averages, gradients)
         step_size = group["lr"] * correction / (1 - beta1**step)

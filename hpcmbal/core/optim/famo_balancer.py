@@ -111,7 +111,7 @@ class FamoBalancer:
         check_losses(losses, self.layout.names, "of the batch")
         weights = self.weigh(losses)
         self.effective.remember(weights, losses)
-        (weights.to(losses.dtype) * losses * scale).sum().backward()  # type: ignore[no-untyped-call]
+        (weights.to(losses.dtype) * losses * scale).sum().backward()
 
     def wants_update(self, step: int) -> bool:
         """Every `update_every` steps, the first after that many; with `next_batch` after every step."""

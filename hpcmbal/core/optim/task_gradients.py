@@ -30,7 +30,7 @@ def task_gradients(losses: Tensor, parameters: Sequence[nn.Parameter]) -> TaskGr
 
 
 def gramian(gradients: TaskGradients) -> Tensor:
-    """Inner products of the tasks' gradients `[K, K]`, float64; a parameter at a time, so that no copy of all is made."""
+    """Inner products of the tasks' gradients `[K, K]`, float64; summed parameter by parameter to save memory."""
     count = len(gradients)
     total = torch.zeros(count, count, dtype=torch.float64, device=gradients[0][0].device)
     for of_parameter in zip(*gradients, strict=True):

@@ -34,8 +34,9 @@ def log1p_weights(logits: Tensor, losses: Tensor, modulation: Tensor) -> Tensor:
 
 
 def log_weights(logits: Tensor, losses: Tensor, modulation: Tensor) -> Tensor:
-    """`a_i ~ z_i m_i / L_i`, summing to one: the gradient of `sum_i z_i log(L_i) / c` (FAMO, Liu et al. 2023,
-    equation 8).
+    """`a_i ~ z_i m_i / L_i`, summing to one: the gradient of `sum_i z_i log(L_i) / c`.
+
+    FAMO, Liu et al. 2023, equation 8.
 
     A loss of exactly zero is at its minimum: its gradient is zero and its weight without effect. It is treated as if
     it were as large as the largest loss, so that its infinite `1 / L` does not take all weight from the others.
