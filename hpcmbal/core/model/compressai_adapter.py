@@ -13,9 +13,10 @@ import torch
 from compressai.registry import register_model
 from torch import Tensor
 
+from hpcmbal.core.entropy.segments import SEGMENTS, Segment
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.hpcm import HPCM, pad_to_multiple
-from hpcmbal.core.model.latent_codec import SEGMENTS, Segment, decode_latents, encode_latents
+from hpcmbal.core.model.latent_codec import decode_latents, encode_latents
 from hpcmbal.core.model.variants import VARIANTS, Variant
 from hpcmbal.errors import BitstreamError, CheckpointError
 

@@ -12,22 +12,12 @@ import torch
 from torch import Tensor
 
 from hpcmbal.core.entropy.coder import SymbolDecoder, SymbolEncoder
+from hpcmbal.core.entropy.segments import SEGMENTS, Segment
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT
 from hpcmbal.core.model.indexing import take
 from hpcmbal.core.model.schedule import SCALES, Step
 from hpcmbal.errors import BitstreamError, NumericalError
-
-SEGMENTS = ("z", *SCALES)
-"""Names of the segments, in decoding order."""
-
-
-class Segment(NamedTuple):
-    """One coded part of an image: its bytes, and the CRC-32 of the symbols that they decode to (None: do not check)."""
-
-    data: bytes
-    symbols_crc: int | None = None
-
 
 class EncodedLatents(NamedTuple):
     """What `encode_latents` returns: for each image its four segments, and `y_hat` `[B, M, h, w]` as decoders see it."""
