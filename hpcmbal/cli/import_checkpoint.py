@@ -16,7 +16,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 )
 def import_checkpoint(
     file: Annotated[Path, typer.Argument(help="Released checkpoint (.pth.tar); names may start with 'module.'.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new checkpoint.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the new checkpoint, or a .safetensors file.")
+    ],
     model_name: Annotated[
         str | None, typer.Option("--model-name", help="Variant of the weights; found out from them if not given.")
     ] = None,
@@ -26,8 +28,9 @@ def import_checkpoint(
     The file is read as data; code inside it is never run. Weights that do not fit a variant entry by entry are refused.
     """
     from hpcmbal.core.model.official import import_official
-    from hpcmbal.core.model.store import save_model
+    from hpcmbal.core.model.store import MODEL_FILE, save_model
 
     weights = import_official(file, model_name)
-    save_model(output, weights.model_name, weights.state_dict)
-    typer.echo(f"{output}: {weights.model_name}, {weights.parameters:,} parameters.")
+    target = output if output.suffix == Path(MODEL_FILE).suffix else output / MODEL_FILE
+    save_model(target, weights.model_name, weights.state_dict, {"imported_from": file.name})
+    typer.echo(f"{target}: {weights.model_name}, {weights.parameters:,} parameters.")

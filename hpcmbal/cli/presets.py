@@ -12,6 +12,7 @@ import yaml
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import load_run_settings, preset_names, read_preset
 from hpcmbal.settings.layers import Layer
+from hpcmbal.settings.load import SAVE_PATH
 
 app = typer.Typer(
     help="List, show and check training recipes.",
@@ -58,6 +59,8 @@ def show_preset(
     """Show what a preset sets, with everything that it extends; the output is a preset itself."""
     preset = read_preset(name)
     settings = load_run_settings(name).model_dump(mode="json")
+    if full and SAVE_PATH not in preset.layer:
+        del settings["output"]["save_path"]  # follows the name of the preset, also of a copy
     sections = {
         section: stated
         for section, fields in settings.items()

@@ -16,7 +16,7 @@ LINE_SECONDS = 10.0
 """Smallest pause between two lines where there is no terminal."""
 
 _SHOWN = (("j", "J", "{:.3f}"), ("bpp", "bpp", "{:.4f}"), ("psnr_db", "PSNR", "{:.2f} dB"))
-_WEIGHTS, _CONTRIBUTIONS, _GAMMA = "weights/", "scale_contrib/", "gamma/"
+_WEIGHTS, _EFFECTIVE, _CONTRIBUTIONS, _GAMMA = "weights/", "effective_weights/", "scale_contrib/", "gamma/"
 
 
 def describe(metrics: Mapping[str, float]) -> str:
@@ -169,15 +169,16 @@ class _SpeedColumn(ProgressColumn):
 
 
 def balance_table(metrics: Mapping[str, float]) -> Table:
-    """The tasks' losses and weights and the gammas, one task a row."""
+    """Each task's loss, its weight (softmax of the logits), the weight in effect, and its gamma."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("task", style="cyan")
-    for title in ("loss", "weight", "gamma"):
+    for title in ("loss", "weight", "effective", "gamma"):
         table.add_column(title, justify="right")
     for task, weight in task_weights(metrics).items():
         loss = metrics.get(f"train/{task}", metrics.get(task))
-        gamma = metrics.get(f"{_GAMMA}{task.partition('_')[0]}", metrics.get(f"{_GAMMA}{task}"))
-        table.add_row(task, _number(loss), _number(weight), _number(gamma, digits=4))
+        effective = metrics.get(f"{_EFFECTIVE}{task}")
+        gamma = metrics.get(f"{_GAMMA}{task.partition('_')[0]}", metrics.get(f"{_GAMMA}s1"))  # two tasks share s1's
+        table.add_row(task, _number(loss), _number(weight), _number(effective), _number(gamma, digits=4))
     contributions = {key: value for key, value in metrics.items() if key.startswith(_CONTRIBUTIONS)}
     if contributions:
         text = "  ".join(f"{key.removeprefix(_CONTRIBUTIONS)} {value:.3f}" for key, value in contributions.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from hpcmbal.settings import (
 from hpcmbal.settings.flags import FLAGS, SWITCHES
 
 DEFAULT_PRESET = "quickstart"
+EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -99,10 +101,14 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
 
 
 def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
-    """Keep an earlier run's folder as it is, unless the user named the folder or resumes from a checkpoint."""
+    """Keep an earlier run's folder as it is, unless the user named the folder or resumes from a checkpoint.
+
+    Not under `torchrun`, whose ranks could come to different answers; there the trainer refuses a used folder.
+    """
     output = resolved.settings.output
     source = resolved.sources.get("output.save_path", Source("default"))
-    if source.kind != "default" or output.checkpoint is not None or not output.save_path.exists():
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    if source.kind != "default" or output.checkpoint is not None or not output.save_path.exists() or not alone:
         return resolved
     number = 2
     while (folder := output.save_path.with_name(f"{output.save_path.name}-{number}")).exists():
@@ -116,7 +122,7 @@ def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
 def _stored_settings(checkpoint: Path) -> dict[str, dict[str, object]]:
     from hpcmbal.training.checkpoint import read_run_settings
 
-    return read_run_settings(checkpoint).model_dump(exclude_unset=False)
+    return read_run_settings(checkpoint).model_dump()
 
 
 def _dry_run(resolved: ResolvedSettings, as_json: bool) -> None:
@@ -149,6 +155,9 @@ def _train(settings: RunSettings, as_json: bool) -> None:
     from hpcmbal.cli.progress import build_reporter
     from hpcmbal.training.trainer import train
 
+    if not _is_first_rank():
+        train(settings)
+        return
     items = _preflight(settings)
     if not as_json:
         typer.echo("Pre-flight")
@@ -158,12 +167,18 @@ def _train(settings: RunSettings, as_json: bool) -> None:
         result = train(settings, reporter)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2, default=str))
-    if getattr(result, "interrupted", False):
-        raise typer.Exit(130)
+    if result.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    if _is_first_rank():
+        sys.stderr.write(f"{text}\n")
+
+
+def _is_first_rank() -> bool:
+    """Whether this process speaks for all that `torchrun` started; alone, it does."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _parameter_name(flag: str) -> str:
@@ -191,10 +206,9 @@ def _signature() -> inspect.Signature:
         "as_json": (bool, typer.Option("--json", help="Write settings or result to standard output as JSON.")),
     }
     for flag, path in FLAGS.items():
-        panel = _PANELS[path.partition(".")[0]]
-        option = typer.Option(
-            flag, metavar=_METAVARS[path.partition(".")[2]], help=descriptions[path], rich_help_panel=panel
-        )
+        section, _, field = path.partition(".")
+        panel, metavar = _PANELS[section], _METAVARS[field]
+        option = typer.Option(flag, metavar=metavar, help=descriptions[path], rich_help_panel=panel)
         fixed[_parameter_name(flag)] = (str | None, option)
     for flag, text in SWITCHES.items():
         fixed[_parameter_name(flag)] = (bool, typer.Option(flag, help=text, rich_help_panel=_SWITCH_PANEL))
