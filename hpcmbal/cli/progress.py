@@ -48,6 +48,7 @@ class LineReporter:
         self._clock = clock
         self._total = self._first_step = 0
         self._started_at = self._spoke_at = 0.0
+        self._metrics: Mapping[str, float] = {}
 
     def __enter__(self) -> Self:
         """Nothing to prepare."""
@@ -64,15 +65,18 @@ class LineReporter:
         self._started_at = self._spoke_at = self._clock()
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """`step` steps are done; `metrics` of the last one, possibly empty."""
+        """`step` steps are done; `metrics` of the last one, empty between two lines of the log."""
+        self._metrics = metrics or self._metrics
         now = self._clock()
         if now - self._spoke_at < LINE_SECONDS and step < self._total:
             return
         self._spoke_at = now
         speed = (step - self._first_step) / max(now - self._started_at, 1e-9)
         left = (self._total - step) / speed if speed else 0.0
-        self._line(f"step {step}/{self._total}  {speed:.2f} steps/s  {_clock_text(left)} left  {describe(metrics)}")
-        weights = task_weights(metrics)
+        self._line(
+            f"step {step}/{self._total}  {speed:.2f} steps/s  {_clock_text(left)} left  {describe(self._metrics)}"
+        )
+        weights = task_weights(self._metrics)
         if weights:
             self._line("  weights " + "  ".join(f"{name} {value:.3f}" for name, value in weights.items()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 _PARALLEL_PREFIX = "module."
 _NESTED_KEY = "state_dict"
+_DAMAGE = (
+    pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
+    struct.error,
+)  # fmt: skip
+"""What torch's reader raises for a file that is not a whole checkpoint of tensors."""
 _SHOWN = 8
 """Entries of each kind that a message lists; the rest is counted."""
 
@@ -130,13 +136,13 @@ def _skeleton(name: str) -> HPCM:
 def _load(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except _DAMAGE as error:
         raise CheckpointError(
-            f"{path} is no checkpoint of plain tensors: it is damaged or holds Python objects, which are never loaded."
+            f"{path} is no PyTorch checkpoint of plain tensors: it is another kind of file, damaged, or holds Python "
+            "objects, which are never loaded."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {reason}.") from error
 
 
 def _converted(entries: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:

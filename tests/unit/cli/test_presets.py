@@ -1,0 +1,70 @@
+"""`hpcmbal presets`: list, show, validate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hpcmbal.cli.app import main
+from hpcmbal.settings import load_run_settings, preset_names
+
+
+def test_list_names_every_preset_with_its_description(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "list"]) == 0
+    rows = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert tuple(rows) == preset_names()
+    assert all(rows.values())
+
+
+def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["hierarchical-adaptive"]["extends"] == ["hierarchical", "standard"]
+
+
+@pytest.mark.parametrize("full", [[], ["--full"]])
+@pytest.mark.parametrize("name", ["standard", "hierarchical-adaptive-nano"])
+def test_what_show_prints_is_a_preset_with_the_same_settings(
+    name: str, full: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["presets", "show", name, *full]) == 0
+    copy = tmp_path / f"{name}.yaml"
+    copy.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert load_run_settings(str(copy)) == load_run_settings(name)
+
+
+def test_show_says_which_preset_states_a_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "show", "cautious"]) == 0
+    out = capsys.readouterr().out
+    assert "  name: cautious  # cautious\n" in out
+    assert "  learning_rate: 5.0e-05  # standard\n" in out
+    assert yaml.safe_load(out)["optimizer"]["name"] == "cautious"
+
+
+def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "show", "standard", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["training"] == {"epochs": 3000}
+
+
+def test_validate_accepts_all_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "validate"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{name}: valid" for name in preset_names()]
+
+
+def test_validate_names_every_bad_file_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("extends: standard\nloss: {lmbda: -1}\ndata: {batchsize: 2}\n", encoding="utf-8")
+    assert main(["presets", "validate", "standard", str(bad)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "standard: valid\n"
+    assert "loss.lmbda = -1 in preset 'bad': must be greater than 0" in captured.err
+    assert "perhaps you mean 'data.batch_size'" in captured.err
+    assert captured.err.endswith(f"1 of 2 presets cannot be used: {bad}.\n")
+
+
+def test_an_unknown_preset_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "show", "hierarchial"]) == 2
+    assert "perhaps you mean 'hierarchical'" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""What a training shows: lines without a terminal, a bar and a table of weights with one."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from hpcmbal.cli.progress import LineReporter, TerminalReporter, balance_table, build_reporter, describe
+
+METRICS = {"train/j": 2.6131, "train/bpp": 0.40123, "train/psnr_db": 27.106}
+BALANCE = {
+    "train/s1_distortion": 0.5, "weights/s1_distortion": 0.1301, "weights/s3_bpp": 0.2702,
+    "effective_weights/s1_distortion": 0.6512, "gamma/s1": 0.008, "gamma/s3": 0.004, "scale_contrib/s1": 0.25,
+}  # fmt: skip
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def console(width: int = 120, *, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, highlight=False)
+
+
+def text_of(shown: Console) -> str:
+    assert isinstance(shown.file, io.StringIO)
+    return shown.file.getvalue()
+
+
+def test_metrics_are_found_under_any_prefix() -> None:
+    expected = "J 2.613  bpp 0.4012  PSNR 27.11 dB"
+    assert describe(METRICS) == expected
+    assert describe({key.replace("train/", "val/"): value for key, value in METRICS.items()}) == expected
+    assert describe({"bpp": 0.5}) == "bpp 0.5000"
+
+
+def test_lines_come_at_most_every_ten_seconds_and_at_the_end() -> None:
+    clock, shown = Clock(), console()
+    reporter = LineReporter(shown, clock)
+    reporter.start(total_steps=140, initial_step=100)
+    for step in range(101, 141):
+        clock.now += 1
+        reporter.step(step, METRICS if step % 10 == 0 else {})
+    lines = text_of(shown).splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "step 110/140  1.00 steps/s  0:30 left  J 2.613  bpp 0.4012  PSNR 27.11 dB"
+    assert lines[-1].startswith("step 140/140")
+
+
+def test_a_line_between_two_log_steps_shows_the_last_known_metrics() -> None:
+    clock, shown = Clock(), console()
+    reporter = LineReporter(shown, clock)
+    reporter.start(total_steps=100, initial_step=0)
+    reporter.step(10, METRICS)
+    clock.now += 11
+    reporter.step(13, {})
+    assert "J 2.613" in text_of(shown)
+
+
+def test_lines_carry_weights_validation_messages_and_the_result() -> None:
+    clock, shown = Clock(), console()
+    reporter = LineReporter(shown, clock)
+    reporter.start(10, 0)
+    reporter.step(10, {**METRICS, **BALANCE})
+    reporter.validation(10, {"val/j": 3.0})
+    reporter.message("[bad] file.png skipped")
+    reporter.finish(type("Result", (), {"summary": "Done: 10 steps."})())
+    text = text_of(shown)
+    assert "  weights s1_distortion 0.130  s3_bpp 0.270" in text
+    assert "validation at step 10: J 3.000" in text
+    assert "[bad] file.png skipped" in text
+    assert text.endswith("Done: 10 steps.\n")
+
+
+def test_the_terminal_shows_bar_numbers_and_weights() -> None:
+    shown = console(terminal=True)
+    with TerminalReporter(shown) as reporter:
+        reporter.start(total_steps=300, initial_step=0)
+        reporter.step(120, {**METRICS, **BALANCE})
+        reporter.validation(120, {"val/j": 3.0})
+        reporter.finish(object())
+    text = text_of(shown)
+    assert "120/300" in text
+    assert "J 2.613  bpp 0.4012  PSNR 27.11 dB" in text
+    assert "s1_distortion" in text
+
+
+def test_the_table_of_weights() -> None:
+    shown = console()
+    shown.print(balance_table(BALANCE))
+    lines = [line.split() for line in text_of(shown).splitlines()]
+    assert lines[0] == ["task", "loss", "weight", "effective", "gamma"]
+    assert lines[1] == ["s1_distortion", "0.500", "0.130", "0.651", "0.0080"]
+    assert lines[2] == ["s3_bpp", "0.270", "0.0040"]
+    assert lines[3] == ["scale", "contributions", "s1", "0.250"]
+
+
+@pytest.mark.parametrize("to_stderr", [False, True])
+def test_without_a_terminal_there_are_lines(capsys: pytest.CaptureFixture[str], to_stderr: bool) -> None:
+    reporter = build_reporter(to_stderr=to_stderr)
+    assert isinstance(reporter, LineReporter)
+    reporter.message("hello")
+    captured = capsys.readouterr()
+    assert (captured.err if to_stderr else captured.out) == "hello\n"

@@ -1,0 +1,226 @@
+"""`hpcmbal train`: from typed words to settings, pre-flight and training, which is replaced by a record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hpcmbal.cli.app import main
+from hpcmbal.settings import RunSettings
+from hpcmbal.settings.flags import FLAGS, SWITCHES
+
+
+@dataclass
+class Result:
+    checkpoint: Path = Path("there")
+    step: int = 3
+    interrupted: bool = False
+    summary: str = "Done: 3 steps."
+
+
+@dataclass
+class Training:
+    """What the command line handed to the trainer, and what the trainer answers."""
+
+    runs: list[RunSettings] = field(default_factory=list)
+    result: Result = field(default_factory=Result)
+    preflight: list[SimpleNamespace] = field(default_factory=list)
+    error: BaseException | None = None
+
+    def train(self, settings: RunSettings, reporter: object = None) -> Result:
+        self.runs.append(settings)
+        if self.error is not None:
+            raise self.error
+        if reporter is not None:
+            reporter.message("training")  # type: ignore[attr-defined]
+        return self.result
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Training:
+    """Stand in for trainer and pre-flight, in an empty working folder."""
+    record = Training()
+    record.preflight = [
+        SimpleNamespace(name="data", status="ok", detail="20 images"),
+        SimpleNamespace(name="duration", status="warning", detail="about 41 days on this CPU"),
+    ]
+    fake = {
+        "trainer": SimpleNamespace(train=record.train),
+        "preflight": SimpleNamespace(run_preflight=lambda _settings: record.preflight),
+    }
+    for name, module in fake.items():
+        monkeypatch.setitem(__import__("sys").modules, f"hpcmbal.training.{name}", module)
+    monkeypatch.chdir(tmp_path)
+    return record
+
+
+def test_standard_starts_without_another_argument(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--preset", "standard"]) == 0
+    (settings,) = training.runs
+    assert settings.model.name == "hpcm-base"
+    assert settings.output.save_path == Path("runs/standard")
+    out = capsys.readouterr().out
+    assert "  1. data: 20 images\n" in out
+    assert "  2. duration: warning: about 41 days on this CPU\n" in out
+    assert "training" in out
+
+
+def test_no_preset_means_quickstart_and_says_so(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train"]) == 0
+    assert training.runs[0].output.save_path == Path("runs/quickstart")
+    assert "No --preset given: this is 'quickstart'" in capsys.readouterr().err
+
+
+VALUES = {
+    "--model-name": "hpcm-small", "--lambda": "0.0067", "--train-data": "a", "--val-data": "b", "--batch-size": "3",
+    "--patch-size": "192", "--num-workers": "2", "--epochs": "9", "--max-steps": "8", "--learning-rate": "3e-4",
+    "--clip-max-norm": "0.5", "--seed": "11", "--device": "cuda:3", "--save-path": "c", "--log-dir": "d",
+    "--checkpoint": "e", "--save-freq": "17", "--tracker": "wandb", "--wandb-project": "f", "--wandb-name": "g",
+    "--gamma-s1": "0.1", "--gamma-s2": "0.2", "--gamma-s3": "0.3", "--w-lr": "0.4", "--scale-weights": "0.2,0.5,0.3",
+    "--gamma-strategy": "cosine",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_every_flag_sets_its_setting(training: Training, flag: str) -> None:
+    preset = ["--preset", "hierarchical-nano", "--set", "tracking.tracker=wandb"]
+    assert main(["train", *preset, flag, VALUES[flag]]) == 0
+    section, _, name = FLAGS[flag].partition(".")
+    value = getattr(getattr(training.runs[0], section), name)
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    assert text == VALUES[flag] or float(text) == float(VALUES[flag])
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_every_switch_is_a_flag(training: Training, switch: str) -> None:
+    assert main(["train", "--preset", "hierarchical-nano", switch]) == 0
+    assert training.runs[0].loss.tasks == "five"
+
+
+def test_spellings_of_the_prototype_train_the_same(training: Training) -> None:
+    typed = (
+        "--model_name HPCM_Base --train_dataset a --test_dataset b --lmbda 0.02 --patch_size 192 192 --use_hierarchical"
+    )
+    assert (
+        main(["train", *typed.split(), "--gamma_s1", "0.01", "--scale_weights", "0.2", "0.5", "0.3", "--gpu_id", "1"])
+        == 0
+    )
+    (settings,) = training.runs
+    assert (settings.model.name, settings.data.train, settings.data.val) == ("hpcm-base", Path("a"), Path("b"))
+    assert (settings.loss.lmbda, settings.data.patch_size, settings.loss.tasks) == (0.02, 192, "five")
+    assert (settings.balancing.gamma_s1, settings.balancing.scale_weights) == (0.01, (0.2, 0.5, 0.3))
+    assert settings.training.device == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("--lambda -1", "--lambda -1 (loss.lmbda): must be greater than 0"),
+        ("--aux_learning_rate 1e-3", "--aux-learning-rate means nothing here: HPCM has no auxiliary loss"),
+        ("--preset standard --gamma-s1 0.01", "--gamma-s1 0.01 (balancing.gamma_s1): has no effect while"),
+        ("--preset standart", "Preset 'standart' does not exist; perhaps you mean 'standard'"),
+        ("--set lmbda=3", "--set lmbda=3: must be SECTION.FIELD=VALUE"),
+    ],
+)
+def test_wrong_settings_are_one_line_and_exit_code_2(
+    training: Training, typed: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--preset", "quickstart", *typed.split()]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"hpcmbal: {message}")
+    assert err.count("\n") == 1
+    assert not training.runs
+
+
+def test_dry_run_shows_settings_with_their_origin_and_trains_nothing(
+    training: Training, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--preset", "cautious", "--lambda", "0.02", "--set", "data.flips=false", "--dry-run"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "loss.lmbda = 0.02  (--lambda)" in lines
+    assert "data.flips = false  (--set)" in lines
+    assert "optimizer.name = cautious  (preset cautious)" in lines
+    assert "data.train = null" in lines
+    assert "  2. duration: warning: about 41 days on this CPU" in lines
+    assert not training.runs
+
+
+def test_dry_run_as_json_is_the_settings_themselves(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--preset", "hierarchical", "--dry-run", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert RunSettings.model_validate(report["settings"]).balancing.gamma_s2 == 0.006
+    assert report["preflight"][0] == {"name": "data", "status": "ok", "detail": "20 images"}
+    assert not training.runs
+
+
+def test_dry_run_fails_where_the_training_would(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    training.preflight.append(SimpleNamespace(name="device", status="error", detail="no CUDA device"))
+    assert main(["train", "--preset", "standard", "--dry-run"]) == 1
+    assert "pre-flight failed: device" in capsys.readouterr().err
+
+
+def test_the_result_as_json_leaves_standard_output_to_it(
+    training: Training, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--preset", "quickstart", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["checkpoint"] == "there"
+    assert "training" in captured.err
+    assert training.runs
+
+
+def test_an_earlier_runs_folder_is_left_alone(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/quickstart").mkdir(parents=True)
+    Path("runs/quickstart-2").mkdir()
+    assert main(["train", "--preset", "quickstart"]) == 0
+    assert training.runs[0].output.save_path == Path("runs/quickstart-3")
+    assert "this one goes to runs/quickstart-3" in capsys.readouterr().err
+
+
+def test_a_named_folder_is_used_as_it_is(training: Training) -> None:
+    Path("mine").mkdir()
+    assert main(["train", "--preset", "quickstart", "--save-path", "mine"]) == 0
+    assert training.runs[0].output.save_path == Path("mine")
+
+
+def test_ranks_agree_on_the_folder_and_only_the_first_speaks(
+    training: Training, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    Path("runs/quickstart").mkdir(parents=True)
+    assert main(["train"]) == 0
+    assert training.runs[0].output.save_path == Path("runs/quickstart")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupted_training_ends_with_130(training: Training) -> None:
+    training.result = Result(interrupted=True)
+    assert main(["train", "--preset", "quickstart"]) == 130
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    training.error = KeyboardInterrupt()
+    assert main(["train", "--preset", "quickstart"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_alone_continues_its_run_with_its_settings(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hpcmbal.settings import load_run_settings
+
+    stored = load_run_settings("hierarchical-nano", {}, {"--save-path": "runs/old"})
+    reader = SimpleNamespace(read_run_settings=lambda _path: stored)
+    monkeypatch.setitem(__import__("sys").modules, "hpcmbal.training.checkpoint", reader)
+    Path("runs/old").mkdir(parents=True)
+    assert main(["train", "--checkpoint", "runs/old", "--max-steps", "40000"]) == 0
+    (settings,) = training.runs
+    assert settings.output.save_path == Path("runs/old")
+    assert settings.output.checkpoint == Path("runs/old")
+    assert (settings.training.max_steps, settings.balancing) == (40000, stored.balancing)
