@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -31,6 +32,9 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS: dict[str, LazyCommand] = {
+    "compress": LazyCommand("hpcmbal.cli.compress", "Compress images to .hpcm files."),
+    "decompress": LazyCommand("hpcmbal.cli.decompress", "Decompress .hpcm files to images."),
+    "info": LazyCommand("hpcmbal.cli.info", "Show what a compressed file says about itself."),
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
     "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
@@ -101,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = DEBUG_FLAG in arguments or bool(os.environ.get(DEBUG_VARIABLE))
+    # CompressAI scripts functions when it is imported; users can do nothing about torch calling that deprecated.
+    warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
     try:
         _run([argument for argument in arguments if argument != DEBUG_FLAG])
     except SystemExit as leaving:

@@ -14,8 +14,7 @@ from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_m
 from hpcmbal.codec.picture import Picture, image_of, picture_of
 from hpcmbal.codec.plane import decode_plane, deflate, encode_plane, inflate
 from hpcmbal.codec.strips import analyse, synthesise
-from hpcmbal.core.model.compressai_adapter import LATENT_STRIDE
-from hpcmbal.core.model.latent_codec import decode_latents, encode_latents
+from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.errors import BitstreamError, DataError, SettingsError
 
 METADATA_LIMIT = 64 << 20
@@ -24,7 +23,11 @@ ALL_SCALES = 3
 
 
 def compress(
-    image: Image.Image, model: CodecModel | str | Path | None = None, quality: float | None = None, *, device: str = "cpu"
+    image: Image.Image,
+    model: CodecModel | str | Path | None = None,
+    quality: float | None = None,
+    *,
+    device: str = "cpu",
 ) -> bytes:
     """Compress an image.
 
@@ -50,7 +53,9 @@ def compress_picture(picture: Picture, model: CodecModel, quality: float | None 
     """Compress a picture, which was already converted from its image mode; see `compress`."""
     height, width = picture.pixels.shape[:2]
     if max(height, width) > MAX_SIDE:
-        raise DataError(f"The image has {width} x {height} pixels; a side may have at most {MAX_SIDE:,}. Scale it down.")
+        raise DataError(
+            f"The image has {width} x {height} pixels; a side may have at most {MAX_SIDE:,}. Scale it down."
+        )
     rate = model.rate_of(quality)
     y = analyse(model.network, picture.pixels, model.lmbda_of(rate))
     with torch.no_grad():

@@ -59,7 +59,9 @@ class CodecModel:
         """
         if not self.variable_rate:
             if quality is not None:
-                raise SettingsError(f"Model {self.name} has one fixed rate. Leave --quality out, or choose another --model.")
+                raise SettingsError(
+                    f"Model {self.name} has one fixed rate. Leave --quality out, or choose another --model."
+                )
             return 0
         quality = DEFAULT_QUALITY if quality is None else quality
         if not 1 <= quality <= 100:
@@ -74,7 +76,9 @@ class CodecModel:
         """
         if self.variable_rate != (rate > 0):
             kind = "a variable" if self.variable_rate else "a fixed"
-            raise BitstreamError(f"The file's rate field is {rate}, which does not suit {self.name}, a model of {kind} rate.")
+            raise BitstreamError(
+                f"The file's rate field is {rate}, which does not suit {self.name}, a model of {kind} rate."
+            )
         if not rate:
             return None
         return torch.tensor([quality_to_lmbda(rate / RATE_STEPS)], device=self.device)

@@ -85,7 +85,9 @@ def picture_of(image: Image.Image) -> Picture:
     """
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format not in SINGLE_PICTURE_FORMATS:
-        raise DataError(f"The image has {frames} frames or pages; a file holds one. Extract the one that you want first.")
+        raise DataError(
+            f"The image has {frames} frames or pages; a file holds one. Extract the one that you want first."
+        )
     try:
         deep = _has_deep_colour(image)
         image.load()
@@ -151,7 +153,9 @@ def _convert(image: Image.Image, icc: bytes | None, exif: bytes | None) -> Pictu
     gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         # Premultiplied modes have no direct way to the others.
-        image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("LA" if gray else "RGBA")
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert(
+            "LA" if gray else "RGBA"
+        )
         values = np.array(image)
         return Picture(values[..., 0] if gray else values[..., :3], values[..., -1], icc, exif)
     return Picture(np.array(image.convert("L" if gray else "RGB")), None, icc, exif)
@@ -179,7 +183,11 @@ def _cmyk_as_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
             converted = None
         if converted is not None:
             return converted
-        warnings.warn("The CMYK image's ICC profile is not usable; colours are converted without it.", PictureWarning, stacklevel=5)
+        warnings.warn(
+            "The CMYK image's ICC profile is not usable; colours are converted without it.",
+            PictureWarning,
+            stacklevel=5,
+        )
     return image.convert("RGB")
 
 

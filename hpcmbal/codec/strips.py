@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hpcmbal.core.model import HPCM
-from hpcmbal.core.model.compressai_adapter import LATENT_STRIDE
+from hpcmbal.core.model.latent_codec import LATENT_STRIDE
 
 STRIP_PIXELS = 1 << 20
 """Pixels of a strip without its halo; at least one row of latents."""

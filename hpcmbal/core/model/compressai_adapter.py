@@ -16,12 +16,9 @@ from torch import Tensor
 from hpcmbal.core.entropy.segments import SEGMENTS, Segment
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.hpcm import HPCM, pad_to_multiple
-from hpcmbal.core.model.latent_codec import decode_latents, encode_latents
+from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.core.model.variants import VARIANTS, Variant
 from hpcmbal.errors import BitstreamError, CheckpointError
-
-LATENT_STRIDE = 16
-"""Pixels per latent, in each direction."""
 
 
 class Compressed(TypedDict):
@@ -113,7 +110,9 @@ class CompressAIModel(HPCM):
 
     def _exact_network(self) -> ExactNetwork:
         if not self._exact:
-            raise CheckpointError("The entropy coder is not ready. Call `update()` after loading or training the model.")
+            raise CheckpointError(
+                "The entropy coder is not ready. Call `update()` after loading or training the model."
+            )
         return self._exact[0]
 
 

@@ -19,6 +19,10 @@ from hpcmbal.core.model.indexing import take
 from hpcmbal.core.model.schedule import SCALES, Step
 from hpcmbal.errors import BitstreamError, NumericalError
 
+LATENT_STRIDE = 16
+"""Pixels per latent, in each direction."""
+
+
 class EncodedLatents(NamedTuple):
     """What `encode_latents` returns: for each image its four segments, and `y_hat` `[B, M, h, w]` as decoders see it."""
 
@@ -92,9 +96,7 @@ class _Reading:
         if step.scale and step.number == 0:
             self.check(step.scale - 1)
         tables = self._network.table_indices(scales).cpu().numpy()
-        values = np.stack(
-            [readers[step.scale].read(tables[image]) for image, readers in enumerate(self._readers)]
-        )
+        values = np.stack([readers[step.scale].read(tables[image]) for image, readers in enumerate(self._readers)])
         return self._network.dequantise(torch.from_numpy(values).to(means.device), means)
 
     def check(self, scale: int) -> None:
@@ -149,7 +151,8 @@ def decode_latents(
         BitstreamError: A segment does not decode, or decodes to other symbols than were encoded.
     """
     readers = [
-        [_SegmentReader(segment, name) for segment, name in zip(segments, SEGMENTS, strict=False)] for segments in images
+        [_SegmentReader(segment, name) for segment, name in zip(segments, SEGMENTS, strict=False)]
+        for segments in images
     ]
     z_tables = _z_tables(network, height // 4, width // 4)
     z_values = np.stack([reader[0].read(z_tables) for reader in readers])
@@ -171,7 +174,9 @@ def symbols_crc(symbols: npt.NDArray[np.int32], crc: int = 0) -> int:
 
 def _finite(x: Tensor, name: str) -> Tensor:
     if not bool(x.isfinite().all()):
-        raise NumericalError(f"The latents {name} hold NaN or infinity: the model is broken, or the image is not in [0, 1].")
+        raise NumericalError(
+            f"The latents {name} hold NaN or infinity: the model is broken, or the image is not in [0, 1]."
+        )
     return x
 
 

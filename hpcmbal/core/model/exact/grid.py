@@ -50,7 +50,9 @@ def quantise_weights(weights: Tensor, name: str) -> tuple[Tensor, float]:
     """
     largest = float(weights.detach().abs().max()) if weights.numel() else 0.0
     if not math.isfinite(largest):
-        raise NumericalError(f"{name} holds weights that are not finite. The model is broken; train or download it again.")
+        raise NumericalError(
+            f"{name} holds weights that are not finite. The model is broken; train or download it again."
+        )
     exponent = math.frexp(largest)[1]
     if abs(exponent) > 64:
         raise NumericalError(f"{name} holds weights up to {largest:g}; the exact path allows magnitudes 2^-64 to 2^64.")

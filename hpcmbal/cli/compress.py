@@ -1,0 +1,101 @@
+"""`hpcmbal compress`: images to `.hpcm` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpcmbal.cli.batch import Job, Outcome, plan_jobs, read_source, report, run_jobs, write_target
+from hpcmbal.cli.coding_options import (
+    EXTENSION,
+    MAX_PIXELS,
+    Device,
+    DeviceOption,
+    Force,
+    MaxPixels,
+    Output,
+    Workers,
+    resolve_device,
+)
+from hpcmbal.errors import BitstreamError
+
+if TYPE_CHECKING:
+    from hpcmbal.codec.codec_model import CodecModel
+    from hpcmbal.codec.picture import Picture
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command(
+    "compress",
+    epilog="[bold]Examples[/bold]: hpcmbal compress photo.png, hpcmbal compress photos/ -o small/ --quality 30 --verify",
+)
+def compress(
+    inputs: Annotated[list[Path], typer.Argument(help="Images or folders of images; '-' is standard input.")],
+    output: Output = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Packaged model's name, model file, checkpoint or run; else the default."),
+    ] = None,
+    quality: Annotated[
+        float | None,
+        typer.Option("--quality", "-q", help="1 (smallest) to 100 (best), 50 if not given; for variable-rate models."),
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    workers: Workers = 1,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    force: Force = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Decode every file again and report its PSNR; an error if it does not decode."),
+    ] = False,
+) -> None:
+    """Compress images. Orientation, alpha, ICC profile and EXIF are kept."""
+    from hpcmbal.codec.image_file import picture_extensions
+
+    jobs = plan_jobs(inputs, output, EXTENSION, lambda path: path.suffix.lower() in picture_extensions())
+    from hpcmbal.codec.codec import compress_picture
+    from hpcmbal.codec.codec_model import load_codec_model
+    from hpcmbal.codec.image_file import read_picture
+
+    loaded = load_codec_model(model, device=resolve_device(device))
+    loaded.rate_of(quality)
+
+    def work(job: Job) -> Outcome:
+        source = read_source(job.source)
+        picture = read_picture(source, str(job.source), pixel_limit=max_pixels)
+        data = compress_picture(picture, loaded, quality)
+        psnr_db = _verified_psnr_db(data, picture, loaded, max_pixels) if verify else None
+        write_target(job.target, data)
+        height, width = picture.pixels.shape[:2]
+        return Outcome(job, len(source), len(data), height * width, psnr_db)
+
+    outcomes = run_jobs(jobs, work, workers=workers, force=force)
+    if verify and len(outcomes) == 1:
+        typer.echo(
+            f"{outcomes[0].job.source}: {outcomes[0].psnr_db:.2f} dB, {outcomes[0].bytes_after:,} bytes", err=True
+        )
+    report(outcomes, with_psnr=verify)
+
+
+def _verified_psnr_db(data: bytes, picture: Picture, model: CodecModel, max_pixels: int) -> float:
+    """PSNR of what `data` decodes to, over all channels."""
+    import numpy as np
+
+    from hpcmbal.codec.bitstream import read_container
+    from hpcmbal.codec.codec import decompress_container
+
+    decoded = decompress_container(read_container(data, pixel_limit=max_pixels), model)
+    if (decoded.icc, decoded.exif) != (picture.icc, picture.exif) or not _same(decoded.alpha, picture.alpha):
+        raise BitstreamError("The file does not give the image's alpha, ICC profile or EXIF back. Please report this.")
+    error = decoded.pixels.astype(np.float32) - picture.pixels.astype(np.float32)
+    mse = float(np.mean(error**2, dtype=np.float64))
+    return float("inf") if not mse else 10 * float(np.log10(255**2 / mse))
+
+
+def _same(a: object, b: object) -> bool:
+    import numpy as np
+
+    return (a is None) == (b is None) and (a is None or np.array_equal(a, b))  # type: ignore[arg-type]
