@@ -111,34 +111,39 @@ class HierarchicalContext(nn.Module):
         batch, channels = params.shape[0], self.variant.latent_channels
         plan = self.plan(params.shape[2], params.shape[3], params.device)
         hyper = params.reshape(batch, 2, -1)
-        state = hyper.new_zeros(batch, 2, 0)
-        y_hat = params.new_zeros(batch, 0)
+        state, y_hat = hyper[:, :, :0], hyper[:, 0, :0]
         for scale, (height, width) in enumerate(plan.grids):
             coder = code if scale < scales else predicted_means
-            size = channels * height * width
-            update = put(
-                hyper.new_zeros(batch, 2, size), plan.hyper_target[scale], take(hyper, plan.hyper_source[scale])
-            )
-            if scale == 0:
-                state = update
-            else:
-                coarse = plan.coarse_in_fine[scale - 1]
-                state = self.add(put(hyper.new_zeros(batch, 2, size), coarse, state.reshape(batch, 2, -1)), update)
-            previous_y_hat, y_hat = y_hat, y_hat.new_zeros(batch, size)
-            if scale > 0:
-                y_hat = put(y_hat, plan.coarse_in_fine[scale - 1], previous_y_hat)
-            state = state.reshape(batch, 2 * channels, height, width)
-            if scale > 0:
-                state = self.context_net[scale - 1](state)
+            state, y_hat = self._enter_scale(scale, plan, hyper, state, y_hat)
             for step in plan.steps[scale]:
                 prediction = state
                 if scale > 0 or step.number > 0:
                     grid_y_hat = y_hat.reshape(batch, channels, height, width)
                     prediction = self._predict(step, torch.cat((state, grid_y_hat), dim=1))
-                    state = self._fuse(scale, prediction, state)
-                step_params = take(prediction.reshape(batch, 2, -1), step.grid_index)
+                    if step is not plan.steps[-1][-1]:  # nobody reads the state after the last step
+                        state = self._fuse(scale, prediction, state)
+                step_params = take(prediction.reshape(batch, 2, -1), step.grid_index).to(hyper.dtype)
                 y_hat = put(y_hat, step.grid_index, coder(step, step_params[:, 0], step_params[:, 1]))
         return y_hat.reshape(batch, channels, *plan.grids[-1])
+
+    def _enter_scale(
+        self, scale: int, plan: CodingPlan, hyper: Tensor, state: Tensor, y_hat: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Spread the state and what was decoded into the grid of `scale`, and add its own hyper-parameters.
+
+        Returns:
+            State `[B, 2M, h_s, w_s]` and decoded latents `[B, M h_s w_s]` of the scale's grid.
+        """
+        height, width = plan.grids[scale]
+        batch, channels = hyper.shape[0], self.variant.latent_channels
+        empty = hyper.new_zeros(batch, 2, channels * height * width)
+        own = put(empty, plan.hyper_target[scale], take(hyper, plan.hyper_source[scale]))
+        if scale == 0:
+            return own.reshape(batch, 2 * channels, height, width), empty[:, 0]
+        coarse = plan.coarse_in_fine[scale - 1]
+        spread = put(empty, coarse, state.reshape(batch, 2, -1).to(empty.dtype))
+        mixed = self.context_net[scale - 1](self.add(spread, own).reshape(batch, 2 * channels, height, width))
+        return mixed, put(empty[:, 0], coarse, y_hat)
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
         """Sum of two feature maps; the exact path overrides it to stay on its grid."""

@@ -105,12 +105,12 @@ class HPCM(HierarchicalContext):
         x = pad_to_multiple(x, self.variant.pad_multiple)
         y = self.analyse(x, lmbda)
         z = self.h_a(y)
-        y, z = y.float(), z.float()
+        y, z = full_precision(y), full_precision(z)
         noise = self._noise(y, z, noise_seeds) if self.training else None
 
         z_residual = z - self.means_hyper
         z_hat = round_straight_through(z_residual) + self.means_hyper
-        params = self.h_s(z_hat)
+        params = full_precision(self.h_s(z_hat))
 
         y_flat = y.flatten(1)
         residuals: list[Tensor] = []
@@ -126,14 +126,14 @@ class HPCM(HierarchicalContext):
         x_hat = self.synthesise(y_hat, lmbda)[..., :height, :width]
 
         plan = self.plan(y.shape[2], y.shape[3], y.device)
-        y_residual = torch.cat(residuals, dim=1).float()
-        with torch.autocast(x.device.type, enabled=False):
-            y_values = y_residual.round() if noise is None else y_residual + take(noise[0], plan.coding_order)
-            z_values = z_residual.round() if noise is None else z_residual + noise[1]
-            y_likelihood = self.entropy_estimation(y_values, torch.cat(scales, dim=1).float())
-            z_likelihood = self.entropy_estimation(z_values, self.scales_hyper)
-            bits = [part.log2().sum(1).neg() for part in y_likelihood.split(list(plan.scale_sizes), dim=1)]
-            scale_bits = ScaleBits(*bits, z=z_likelihood.log2().sum((1, 2, 3)).neg())
+        y_residual = torch.cat(residuals, dim=1)
+        # In float32 whatever autocast does: its low precision concerns products, and here there are none.
+        y_values = y_residual.round() if noise is None else y_residual + take(noise[0], plan.coding_order)
+        z_values = z_residual.round() if noise is None else z_residual + noise[1]
+        y_likelihood = self.entropy_estimation(y_values, torch.cat(scales, dim=1))
+        z_likelihood = self.entropy_estimation(z_values, self.scales_hyper)
+        bits = [part.log2().sum(1).neg() for part in y_likelihood.split(list(plan.scale_sizes), dim=1)]
+        scale_bits = ScaleBits(*bits, z=z_likelihood.log2().sum((1, 2, 3)).neg())
         return {
             "x_hat": x_hat,
             "likelihoods": {"y": take(y_likelihood, plan.natural_order).view_as(y), "z": z_likelihood},
@@ -163,6 +163,11 @@ class HPCM(HierarchicalContext):
             )
         y_noise, z_noise = (noise - 0.5).split([y[0].numel(), z[0].numel()], dim=1)
         return y_noise, z_noise.reshape_as(z)
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """`x` in float32 at least: what is rounded or enters a likelihood does not tolerate autocast's 8 bits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def round_straight_through(x: Tensor) -> Tensor:
