@@ -1,7 +1,7 @@
 """How close two 8-bit RGB images are: PSNR and MS-SSIM.
 
 Every number of an evaluation is about 8-bit images, as a viewer gets them: reconstructions are rounded before they are
-measured, and sums run in float64, so a number depends on two images and on nothing else.
+measured, and PSNR is summed in integers, so a number depends on two images and on nothing else.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def ms_ssim(x: RgbImage, x_hat: RgbImage) -> float | None:
     from pytorch_msssim import ms_ssim as similarity
 
     first, second = (
-        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float64)[None] for image in (x, x_hat)
+        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32)[None] for image in (x, x_hat)
     )
     return float(similarity(first, second, data_range=PEAK))
 

@@ -1,0 +1,178 @@
+"""Runs codecs over images, in parallel where that is harmless, and never measures the same thing twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+
+from hpcmbal.data import ImageFolder, read_rgb
+from hpcmbal.errors import HpcmbalError
+from hpcmbal.evaluation.curve import Column, Curve, mean_results
+from hpcmbal.evaluation.environment import describe_environment
+from hpcmbal.evaluation.image_codec import ImageCodec, Sample, measure
+from hpcmbal.evaluation.image_set import describe_image_set, image_hash
+from hpcmbal.evaluation.sample_store import SampleStore, sample_key
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told the curve's name, how many samples are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class TestImages:
+    """The images of an evaluation.
+
+    Attributes:
+        name: What to call the set.
+        paths: Their files.
+        names: What to call each: its path below the folder.
+        hashes: Of each one's pixels.
+    """
+
+    __test__ = False  # not a test, whatever pytest thinks of the name
+
+    name: str
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+    @classmethod
+    def from_folder(cls, folder: Path, limit: int | None = None) -> TestImages:
+        """All images below `folder`, or the first `limit`.
+
+        Raises:
+            DataError: There are none, or one cannot be read: results about other images would not be comparable.
+        """
+        paths = ImageFolder(folder).paths[:limit]
+        names = tuple(path.relative_to(folder).as_posix() for path in paths)
+        return cls(folder.resolve().name, paths, names, tuple(image_hash(read_rgb(path)) for path in paths))
+
+    def describe(self) -> dict[str, object]:
+        """For `Curve.meta`."""
+        return describe_image_set(dict(zip(self.names, self.hashes, strict=True)), self.name)
+
+
+class _Task(NamedTuple):
+    key: str
+    image: int
+    point: int
+
+
+class Runner:
+    """Measures codecs on one set of images; a context manager, because of its worker processes.
+
+    Args:
+        images: What to code.
+        store: Where samples are kept.
+        workers: Processes for the codecs that allow it.
+        progress: Told about every sample.
+    """
+
+    def __init__(
+        self, images: TestImages, store: SampleStore, *, workers: int = 1, progress: Progress | None = None
+    ) -> None:
+        self.images = images
+        self._store = store
+        self._workers = workers
+        self._progress = progress or _silent
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        """Nothing is started before it is needed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the workers; what they had not begun is not done."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def evaluate(self, codec: ImageCodec) -> Curve:
+        """Every image at every operating point, as a curve."""
+        description = codec.describe()
+        total = len(self.images.paths) * len(codec.points)
+        tasks = [task for task in self._tasks(codec, description) if self._store.get(task.key) is None]
+        done = total - len(tasks)
+        self._progress(codec.name, done, total)
+        for task, sample in self._run(codec, tasks):
+            self._store.add(task.key, sample)
+            done += 1
+            self._progress(codec.name, done, total)
+        return self._curve(codec, description)
+
+    def _tasks(self, codec: ImageCodec, description: dict[str, Any]) -> Iterator[_Task]:
+        # The points of a codec are its own business: which others there are does not change a sample.
+        settings = {key: value for key, value in description.items() if key not in ("qualities", "points")}
+        for image, digest in enumerate(self.images.hashes):
+            for point, label in enumerate(codec.points):
+                yield _Task(sample_key(settings, label, digest), image, point)
+
+    def _run(self, codec: ImageCodec, tasks: Sequence[_Task]) -> Iterator[tuple[_Task, Sample]]:
+        if codec.in_processes and self._workers > 1 and len(tasks) > 1:
+            yield from self._run_in_processes(codec, tasks)
+            return
+        for task in tasks:
+            yield task, measure(codec, read_rgb(self.images.paths[task.image]), task.point)
+
+    def _run_in_processes(self, codec: ImageCodec, tasks: Sequence[_Task]) -> Iterator[tuple[_Task, Sample]]:
+        if self._pool is None:
+            # Spawned, not forked: a fork of a process with torch's threads may hang.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_one_thread)
+        paths = self.images.paths
+        running: dict[Future[Sample], _Task] = {
+            self._pool.submit(_measure_file, codec, paths[task.image], task.point): task for task in tasks
+        }
+        try:
+            while running:
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield running.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise HpcmbalError(
+                f"A worker process of '{codec.name}' was killed, probably for lack of memory. What was measured is "
+                "kept: run the same command again with --workers 1."
+            ) from error
+
+    def _curve(self, codec: ImageCodec, description: dict[str, Any]) -> Curve:
+        columns: dict[str, list[Sample]] = {name: [] for name in self.images.names}
+        for task in self._tasks(codec, description):
+            sample = self._store.get(task.key)
+            assert sample is not None, "evaluate() measured it"  # noqa: S101
+            columns[self.images.names[task.image]].append(sample)
+        samples = {name: _as_columns(found) for name, found in columns.items()}
+        meta = {
+            "kind": "measured",
+            "codec": {**description, "points": list(codec.points)},
+            "image_set": self.images.describe(),
+            "environment": describe_environment(),
+            "workers": self._workers if codec.in_processes else 1,
+        }
+        summary = description.get("encoder") or description.get("model") or codec.name
+        return Curve(codec.name, mean_results(samples), str(summary), meta, samples)
+
+
+def _as_columns(samples: Sequence[Sample]) -> dict[str, Column]:
+    return {key: tuple(sample.get(key) for sample in samples) for key in samples[0]}
+
+
+def _measure_file(codec: ImageCodec, path: Path, point: int) -> Sample:
+    return measure(codec, read_rgb(path), point)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _silent(_name: str, _done: int, _total: int) -> None:
+    pass

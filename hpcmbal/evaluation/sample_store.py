@@ -1,0 +1,73 @@
+"""What was measured so far, on disk: an interrupted evaluation goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpcmbal.errors import DataError
+
+if TYPE_CHECKING:
+    from hpcmbal.evaluation.image_codec import Sample
+
+METRICS_VERSION = 1
+"""Raised when a metric's numbers change, so that stored ones are measured again."""
+
+
+class SampleStore:
+    """An append-only JSON-lines file; a sample is found by what it depends on: codec, operating point and pixels.
+
+    A last line that an interruption cut off is dropped, and that image is measured again.
+
+    Args:
+        path: The file; made if absent.
+
+    Raises:
+        DataError: The file is damaged elsewhere than in its last line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._samples: dict[str, Sample] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            self._read()
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self._samples)
+
+    def get(self, key: str) -> Sample | None:
+        """The sample of `sample_key(...)`, if it was measured."""
+        return self._samples.get(key)
+
+    def add(self, key: str, sample: Sample) -> None:
+        """Store a sample; it is on disk when this returns."""
+        plain = {name: "inf" if value == math.inf else value for name, value in sample.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "sample": plain}) + "\n")
+        self._samples[key] = sample
+
+    def _read(self) -> None:
+        text = self.path.read_text(encoding="utf-8")
+        whole, _, torn = text.rpartition("\n")
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                entry = json.loads(line)
+                sample = entry["sample"]
+                self._samples[entry["key"]] = {
+                    name: math.inf if value == "inf" else value for name, value in sample.items()
+                }
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(f"{self.path}, line {number}: damaged. Remove the file to measure all anew.") from error
+        if torn:
+            self.path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+
+
+def sample_key(description: dict[str, Any], point: str, image_hash: str) -> str:
+    """Name a sample by everything that its numbers depend on."""
+    text = json.dumps([METRICS_VERSION, description, point, image_hash], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
