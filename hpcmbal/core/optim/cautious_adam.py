@@ -136,7 +136,7 @@ def _mask(averages: list[Tensor], gradients: list[Tensor]) -> tuple[list[Tensor]
     agrees = torch._foreach_sign(averages)  # noqa: SLF001
     torch._foreach_mul_(agrees, torch._foreach_sign(gradients))  # noqa: SLF001
     torch._foreach_clamp_min_(agrees, 0)
-    counts = torch.stack(torch._foreach_norm(agrees, 1, dtype=torch.float32)).tolist()  # noqa: SLF001
+    counts = torch.stack(torch._foreach_norm(agrees, 1)).tolist()  # noqa: SLF001
     torch._foreach_mul_(agrees, averages)
     sizes = [average.numel() for average in averages]
     factors = [min(size / count, MAX_RESCALE) if count else 0.0 for size, count in zip(sizes, counts, strict=True)]

@@ -35,7 +35,12 @@ def objective(output, x, lmbda):
 
 @pytest.mark.parametrize("name", LOSSES)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(height=st.integers(1, 70), width=st.integers(1, 70), noise=st.sampled_from([1e-7, 1e-2, 1.0]), seed=st.integers(0, 99))
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    noise=st.sampled_from([1e-7, 1e-2, 1.0]),
+    seed=st.integers(0, 99),
+)
 def test_tasks_sum_to_j_for_images_of_any_size(make_case, name, height, width, noise, seed):
     output, x, lmbda = make_case(height, width, noise=noise, seed=seed)
     losses = LOSSES[name](output, x, lmbda)

@@ -32,7 +32,12 @@ def test_the_split_is_that_of_mse_where_the_distortion_is_the_squared_error(monk
         images = torch.zeros(2, 3, 161, 161)
         parts, _ = distortion_parts(metric, images, images, bands)
         (parts * weights).sum().backward()
-        found.append((parts.detach() * (255**2 if metric == "ms-ssim" else 1), bands.grad * (255**2 if metric == "ms-ssim" else 1)))
+        found.append(
+            (
+                parts.detach() * (255**2 if metric == "ms-ssim" else 1),
+                bands.grad * (255**2 if metric == "ms-ssim" else 1),
+            )
+        )
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-6)
 
 
