@@ -92,8 +92,9 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
     flags = {flag: arguments[_parameter_name(flag)] for flag in (*FLAGS, *SWITCHES)}
     overrides = parse_assignments(arguments["assignments"] or [])
     preset, base = arguments["preset"], None
-    if preset is None and flags["--checkpoint"] is not None:
-        base = _stored_settings(Path(flags["--checkpoint"]))
+    checkpoint = flags["--checkpoint"] or overrides.get("output.checkpoint")
+    if checkpoint is not None:
+        base = _stored_settings(Path(str(checkpoint)), whole=preset is None)
     elif preset is None:
         preset = DEFAULT_PRESET
         _say(f"No --preset given: this is '{DEFAULT_PRESET}'. `hpcmbal presets list` shows the others.")
@@ -119,10 +120,16 @@ def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
     return dataclasses.replace(resolved, settings=settings)
 
 
-def _stored_settings(checkpoint: Path) -> dict[str, dict[str, object]]:
-    from hpcmbal.training.checkpoint import read_run_settings
+def _stored_settings(path: Path, *, whole: bool) -> dict[str, dict[str, object]]:
+    """Settings of the run that a checkpoint belongs to, or of them only its folder, as it is found now."""
+    from hpcmbal.core.model.store import CHECKPOINTS
+    from hpcmbal.training.checkpoint import open_checkpoint
 
-    return read_run_settings(checkpoint).model_dump()
+    checkpoint = open_checkpoint(path)
+    stored: dict[str, dict[str, object]] = checkpoint.settings.model_dump()
+    if checkpoint.folder.parent.name == CHECKPOINTS:
+        stored["output"]["save_path"] = checkpoint.folder.parent.parent
+    return stored if whole else {"output": {"save_path": stored["output"]["save_path"]}}
 
 
 def _dry_run(resolved: ResolvedSettings, as_json: bool) -> None:

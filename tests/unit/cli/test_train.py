@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpcmbal.cli.app import main
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import RunSettings, load_run_settings
 from hpcmbal.settings.flags import FLAGS, SWITCHES
 
 
@@ -53,7 +54,7 @@ def training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Training:
         "preflight": SimpleNamespace(run_preflight=lambda _settings: record.preflight),
     }
     for name, module in fake.items():
-        monkeypatch.setitem(__import__("sys").modules, f"hpcmbal.training.{name}", module)
+        monkeypatch.setitem(sys.modules, f"hpcmbal.training.{name}", module)
     monkeypatch.chdir(tmp_path)
     return record
 
@@ -86,7 +87,8 @@ VALUES = {
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_every_flag_sets_its_setting(training: Training, flag: str) -> None:
+def test_every_flag_sets_its_setting(training: Training, stored: RunSettings, flag: str) -> None:
+    del stored  # so that --checkpoint finds one
     preset = ["--preset", "hierarchical-nano", "--set", "tracking.tracker=wandb"]
     assert main(["train", *preset, flag, VALUES[flag]]) == 0
     section, _, name = FLAGS[flag].partition(".")
@@ -210,17 +212,33 @@ def test_ctrl_c_ends_with_130_and_no_traceback(training: Training, capsys: pytes
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_checkpoint_alone_continues_its_run_with_its_settings(
-    training: Training, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from hpcmbal.settings import load_run_settings
+@pytest.fixture
+def stored(training: Training, monkeypatch: pytest.MonkeyPatch) -> RunSettings:
+    """Settings of a checkpoint in `elsewhere/old`, which was trained when that folder was `runs/old`."""
+    del training  # it enters the empty working folder
+    settings = load_run_settings("hierarchical-nano", {}, {"--save-path": "runs/old"})
+    checkpoint = SimpleNamespace(folder=Path("elsewhere/old/checkpoints/step-00000007"), settings=settings)
+    module = SimpleNamespace(open_checkpoint=lambda _path: checkpoint)
+    monkeypatch.setitem(sys.modules, "hpcmbal.training.checkpoint", module)
+    Path("elsewhere/old").mkdir(parents=True)
+    return settings
 
-    stored = load_run_settings("hierarchical-nano", {}, {"--save-path": "runs/old"})
-    reader = SimpleNamespace(read_run_settings=lambda _path: stored)
-    monkeypatch.setitem(__import__("sys").modules, "hpcmbal.training.checkpoint", reader)
-    Path("runs/old").mkdir(parents=True)
-    assert main(["train", "--checkpoint", "runs/old", "--max-steps", "40000"]) == 0
+
+@pytest.mark.parametrize("words", [["--checkpoint", "elsewhere/old"], ["--set", "output.checkpoint=elsewhere/old"]])
+def test_a_checkpoint_alone_continues_its_run_with_its_settings_where_it_lies(
+    training: Training, stored: RunSettings, words: list[str]
+) -> None:
+    assert main(["train", *words, "--max-steps", "40000"]) == 0
     (settings,) = training.runs
-    assert settings.output.save_path == Path("runs/old")
-    assert settings.output.checkpoint == Path("runs/old")
+    assert settings.output.save_path == Path("elsewhere/old")
+    assert settings.output.checkpoint == Path("elsewhere/old")
     assert (settings.training.max_steps, settings.balancing) == (40000, stored.balancing)
+
+
+def test_a_checkpoint_with_a_preset_continues_in_its_folder_with_the_presets_settings(
+    training: Training, stored: RunSettings
+) -> None:
+    assert main(["train", "--preset", "standard-nano", "--checkpoint", "elsewhere/old"]) == 0
+    (settings,) = training.runs
+    assert settings.output.save_path == Path("elsewhere/old")
+    assert settings.balancing != stored.balancing

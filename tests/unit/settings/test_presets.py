@@ -63,7 +63,9 @@ def _without_balance(name: str) -> dict[str, object]:
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest_and_all_names() -> None:
-    with pytest.raises(SettingsError, match=r"'hierachical' does not exist; perhaps you mean 'hierarchical'.*quickstart"):
+    with pytest.raises(
+        SettingsError, match=r"'hierachical' does not exist; perhaps you mean 'hierarchical'.*quickstart"
+    ):
         read_preset("hierachical")
 
 
