@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from typing import TYPE_CHECKING, Any
 
 from hpcmbal.errors import NumericalError
@@ -69,6 +68,12 @@ class AdaptiveMultipliers:
         self._history = [(losses[0], losses[1], losses[2]) for losses in state["history"]]
 
 
+def adaptive_limits(epochs: int, window: int = WINDOW_EPOCHS) -> tuple[float, float]:
+    """Lowest and highest multiplier that any losses can lead to within `epochs` epochs."""
+    changes = max(0, epochs - window + 1)
+    return max(LOWEST, SETTLED_FACTOR**changes), min(HIGHEST, UNSETTLED_FACTOR ** min(changes, 1000))
+
+
 def _adapt(value: float, losses: Sequence[float]) -> float:
     variation = coefficient_of_variation(losses)
     if variation < SETTLED:
@@ -80,5 +85,6 @@ def _adapt(value: float, losses: Sequence[float]) -> float:
 
 def coefficient_of_variation(values: Sequence[float]) -> float:
     """Population standard deviation over the mean's magnitude; 0 for constant values, zero included."""
-    deviation = statistics.pstdev(values)
-    return deviation / abs(statistics.fmean(values)) if deviation else 0.0
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    return deviation / abs(mean) if deviation else 0.0

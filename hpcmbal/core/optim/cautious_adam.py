@@ -37,9 +37,9 @@ def build_cautious_adam(settings: OptimizerSettings, parameters: ParameterKinds)
 class CautiousAdam(torch.optim.Optimizer):
     """Adam whose update is masked where its sign differs from the gradient's.
 
-    Liang et al., "Cautious optimizers", 2024, algorithm 2: `u = m_hat / (sqrt(v_hat) + eps)`, `mask = [u g > 0]`, `p <- p - lr u mask / mean(mask)`, the
-    mean taken over each parameter tensor. As in the released code of Balanced-RD, the factor `1 / mean(mask)` is
-    clipped at 10; where no coordinate agrees, the tensor does not move.
+    Liang et al., "Cautious optimizers", 2024, algorithm 2: `u = m_hat / (sqrt(v_hat) + eps)`, `mask = [u g > 0]`,
+    `p <- p - lr u mask / mean(mask)`, the mean taken over each parameter tensor. As in the released code of
+    Balanced-RD, the factor `1 / mean(mask)` is clipped at 10; where no coordinate agrees, the tensor does not move.
 
     Every operation runs over all tensors at once (`torch._foreach_*`); the factors are read back once per step.
 

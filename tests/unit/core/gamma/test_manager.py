@@ -8,6 +8,7 @@ import random
 import pytest
 
 from hpcmbal.core.gamma import STRATEGIES, ScaleGammaManager
+from hpcmbal.core.gamma.adaptive import adaptive_limits
 from hpcmbal.errors import NumericalError, SettingsError
 from hpcmbal.settings.choices import GAMMA_STRATEGIES
 
@@ -54,6 +55,15 @@ def test_adaptive_stays_within_half_and_one_and_a_half():
     assert manager.multipliers == (0.5, 1.0, 1.5)
 
 
+@pytest.mark.parametrize("epochs", [0, 49, 50, 55, 80, 5000])
+def test_adaptive_reaches_its_limits_and_no_further(epochs):
+    manager = ScaleGammaManager(INITIAL, "adaptive")
+    for epoch in range(min(epochs, 200)):
+        manager.set_progress(0.1, (settled(epoch), 1.0, jumping(epoch)))
+    low, _, high = manager.multipliers
+    assert (low, high) == pytest.approx(adaptive_limits(epochs))
+
+
 def test_adaptive_takes_a_constant_loss_of_zero_for_settled():
     manager = ScaleGammaManager(INITIAL, "adaptive", window=2)
     for _ in range(2):
@@ -94,7 +104,7 @@ def test_gammas_that_mean_nothing_are_refused(gammas):
 
 
 def test_unknown_strategies_are_refused_with_the_list():
-    with pytest.raises(SettingsError, match="'cosin'.*adaptive"):
+    with pytest.raises(SettingsError, match=r"'cosin'.*adaptive"):
         ScaleGammaManager(INITIAL, "cosin")
 
 

@@ -58,5 +58,5 @@ def test_fractions_outside_the_training_are_refused(fraction):
 
 
 def test_unknown_schedules_are_refused_with_the_list():
-    with pytest.raises(SettingsError, match="'exponential'.*fixed, linear, cosine, hierarchical"):
+    with pytest.raises(SettingsError, match=r"'exponential'.*fixed, linear, cosine, hierarchical"):
         schedule_multipliers("exponential", 0.5)

@@ -41,7 +41,7 @@ def objective(output, x, lmbda):
     noise=st.sampled_from([1e-7, 1e-2, 1.0]),
     seed=st.integers(0, 99),
 )
-def test_tasks_sum_to_j_for_images_of_any_size(make_case, name, height, width, noise, seed):
+def test_tasks_sum_to_j_for_images_of_any_size(make_case, name, *, height, width, noise, seed):
     output, x, lmbda = make_case(height, width, noise=noise, seed=seed)
     losses = LOSSES[name](output, x, lmbda)
     expected = objective(output, x, lmbda)

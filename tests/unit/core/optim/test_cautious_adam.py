@@ -68,7 +68,7 @@ def test_without_momentum_everything_agrees_and_it_is_adamw(weight_decay):
 
 
 def after_momentum(gradient):
-    """Change of a parameter by a step on `gradient` after 50 steps on ones; lr 1, so an unmasked coordinate moves by ~1."""
+    """Change of a parameter by a step on `gradient` after 50 steps on ones, at a learning rate of 1."""
     parameter = nn.Parameter(torch.zeros(len(gradient), dtype=torch.float64))
     optimizer = CautiousAdam([parameter], lr=1.0, betas=(0.9, 0.999))
     for _ in range(50):

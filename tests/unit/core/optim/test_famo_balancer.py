@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from itertools import pairwise
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_next_batch_takes_the_following_losses_for_those_after_the_step():
     following, same = make(update_mode="next_batch"), make(update_every=1)
     for losses in batches:
         following.update(losses)
-    for before, after in zip(batches[:-1], batches[1:], strict=True):
+    for before, after in pairwise(batches):
         same.update(before, after)
     assert torch.equal(following.logits.values, same.logits.values)
 
@@ -135,14 +136,14 @@ def test_bad_losses_are_named_and_nothing_is_touched(quadratic_tasks, bad):
     with pytest.raises(NumericalError, match="s2_distortion = "):
         balancer.backward(losses() * factor, [parameter])
     assert parameter.grad is None
-    with pytest.raises(NumericalError, match="after the step.*s2_distortion = "):
+    with pytest.raises(NumericalError, match=r"after the step.*s2_distortion = "):
         balancer.update(losses(), losses() * factor)
-    with pytest.raises(NumericalError, match="before the step.*s2_distortion = "):
+    with pytest.raises(NumericalError, match=r"before the step.*s2_distortion = "):
         balancer.update(losses() * factor, losses())
     assert torch.equal(balancer.logits.values, torch.zeros(5, dtype=torch.float64))
 
 
-def test_gammas_follow_their_schedule_into_the_update_and_the_metrics(quadratic_tasks):
+def test_gammas_follow_their_schedule_into_the_update_and_the_metrics():
     balancer = make(strategy="hierarchical")
     balancer.set_progress(1.0)
     metrics = balancer.metrics()
@@ -186,13 +187,13 @@ def test_its_state_round_trips_through_a_file_and_continues_exactly(quadratic_ta
 
 
 def test_two_tasks_with_lambda_preserved_leave_nothing_to_balance():
-    with pytest.raises(SettingsError, match="leaves nothing to balance.*preserve_lambda to false"):
+    with pytest.raises(SettingsError, match=r"leaves nothing to balance.*preserve_lambda to false"):
         build_balancer(BalancingSettings(name="linear"), TWO_TASKS)
 
 
 @pytest.mark.parametrize("name", ["linear", "qp", "torchjd"])
 def test_one_task_cannot_be_balanced(name):
-    with pytest.raises(SettingsError, match="at least two tasks.*'two' or 'five'"):
+    with pytest.raises(SettingsError, match=r"at least two tasks.*'two' or 'five'"):
         build_balancer(BalancingSettings(name=name, preserve_lambda=False), TOTAL_TASK)
 
 
@@ -218,7 +219,7 @@ def test_unknown_choices_are_refused(options, message):
 
 
 def test_unknown_balancings_are_refused_with_the_list():
-    with pytest.raises(SettingsError, match="'famo'.*linear, log1p, log, qp, torchjd"):
+    with pytest.raises(SettingsError, match=r"'famo'.*linear, log1p, log, qp, torchjd"):
         build_balancer(BalancingSettings.model_construct(name="famo"), FIVE_TASKS)
 
 

@@ -129,5 +129,5 @@ def test_odd_shapes_of_convolutions_work(name, shape):
 
 def test_unknown_names_are_refused_with_the_list(network):
     settings = OptimizerSettings.model_construct(name="adma")
-    with pytest.raises(SettingsError, match="'adma'.*adam, cautious, soap, muon"):
+    with pytest.raises(SettingsError, match=r"'adma'.*adam, cautious, soap, muon"):
         build_optimizer(settings, network())
