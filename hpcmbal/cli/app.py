@@ -37,6 +37,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "info": LazyCommand("hpcmbal.cli.info", "Show what a compressed file says about itself."),
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
     "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
+    "eval": LazyCommand("hpcmbal.cli.eval", "Measure models and other codecs: curves, BD-rates, a report."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
 }

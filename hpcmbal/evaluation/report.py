@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.evaluation.curve import BPP, METRIC_LABELS, MS_SSIM, MS_SSIM_DB, PSNR, Curve
 from hpcmbal.evaluation.image_codec import DECODE_SECONDS, ENCODE_SECONDS
+from hpcmbal.plotting.rd_curves import figure_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def _bd_table(table: BdTable | None) -> str:
     hashes = ", ".join(f"{METRIC_LABELS[metric]} {digest}" for metric, digest in table.hashes.items())
     rows = "".join(_bd_row(row) for row in table.rows)
     return (
-        f'<p class="note">Anchor: <strong>{html.escape(table.anchor)}</strong> (hash of its points: {html.escape(hashes)}). '
+        f'<p class="note">Anchor: <strong>{html.escape(table.anchor)}</strong> (hash of its points: {hashes}). '
         f"Interpolation: {table.interpolation}. Interval: 95 %, bootstrap over images. Negative BD-rate: fewer bits at "
         "equal quality than the anchor.</p>"
         '<div class="scroll"><table><thead><tr><th>Curve</th><th>Metric</th><th class="number">BD-rate %</th>'
@@ -107,13 +107,13 @@ def _settings(curves: Sequence[Curve]) -> str:
     for curve in curves:
         meta = {key: value for key, value in curve.meta.items() if key not in ("environment", "image_set")}
         blocks.append(f"<details><summary>{html.escape(curve.name)}</summary>{_json(meta)}</details>")
-    shared = {
-        key: curve.meta[key] for curve in reversed(curves) for key in ("image_set", "environment") if key in curve.meta
-    }
-    return "".join(blocks) + "".join(
-        f"<details{' open' if key == 'environment' else ''}><summary>{key.replace('_', ' ')}</summary>{_json(value)}</details>"
-        for key, value in shared.items()
-    )
+    for key in ("image_set", "environment"):
+        found = [curve.meta[key] for curve in curves if key in curve.meta]
+        if found:
+            state = " open" if key == "environment" else ""
+            title = key.replace("_", " ")
+            blocks.append(f"<details{state}><summary>{title}</summary>{_json(found[0])}</details>")
+    return "".join(blocks)
 
 
 def _json(value: object) -> str:
@@ -153,9 +153,7 @@ def _plain(value: float | None) -> float | str | None:
 
 
 def _figure(name: str, figure: Figure) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    source = base64.b64encode(stream.getvalue()).decode()
+    source = base64.b64encode(figure_bytes(figure, "svg")).decode()
     return f'<img alt="{html.escape(name)}" src="data:image/svg+xml;base64,{source}">'
 
 

@@ -6,6 +6,7 @@ curve has a marker and a line style of its own besides.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,16 +128,23 @@ def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
 
 
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FIGURE_FORMATS) -> list[Path]:
-    """Write `stem` with each format's extension (the name may hold dots), close nothing, and return the paths."""
+    """Write `stem` with each format's extension (the name may hold dots), and return the paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for extension in formats:
-        path = stem.with_name(f"{stem.name}.{extension}")
-        # Without the date, the same results give the same bytes.
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
-        figure.savefig(path, dpi=160, bbox_inches="tight", metadata=metadata)
-        paths.append(path)
+    paths = [stem.with_name(f"{stem.name}.{extension}") for extension in formats]
+    for path, extension in zip(paths, formats, strict=True):
+        path.write_bytes(figure_bytes(figure, extension))
     return paths
+
+
+def figure_bytes(figure: Figure, extension: str) -> bytes:
+    """The figure as a file of that format; the same figure gives the same bytes."""
+    import matplotlib as mpl
+
+    stream = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "hpcmbal"}):
+        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
+        figure.savefig(stream, format=extension, dpi=160, metadata=metadata)
+    return stream.getvalue()
 
 
 def _draw(axes: Axes, curve: DrawnCurve, index: int) -> None:
@@ -187,7 +195,5 @@ def _new_figure() -> tuple[Figure, Axes]:
 def _style() -> Iterator[None]:
     import matplotlib as mpl
 
-    with mpl.rc_context(
-        {"font.size": 10, "svg.hashsalt": "hpcmbal", "axes.spines.top": False, "axes.spines.right": False}
-    ):
+    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         yield

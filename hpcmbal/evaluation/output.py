@@ -1,0 +1,44 @@
+"""What an evaluation leaves behind: results as JSON and CSV, figures, the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpcmbal.evaluation.bd_table import BdTable
+from hpcmbal.evaluation.curve import Curve
+from hpcmbal.evaluation.curve_file import results_csv, results_document
+from hpcmbal.evaluation.figures import draw_figures, save_figures
+from hpcmbal.evaluation.report import render_report
+from hpcmbal.evaluation.viewer import ViewerImage
+
+RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE = "results.json", "results.csv", "bd_rate.json", "report.html"
+FIGURES_FOLDER = "figures"
+SAMPLES_FILE = "samples.jsonl"
+
+
+def write_output(
+    folder: Path, curves: Sequence[Curve], table: BdTable | None, viewer: Sequence[ViewerImage] = ()
+) -> Path:
+    """Write everything into `folder`, and return the report's path.
+
+    Files of an earlier evaluation are replaced, each in one move: a reader never sees half a file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(results_document(curves), indent=1, allow_nan=False, ensure_ascii=False)
+    _replace(folder / RESULTS_FILE, document)
+    _replace(folder / CSV_FILE, results_csv(curves))
+    if table is not None:
+        _replace(folder / BD_FILE, json.dumps(dataclasses.asdict(table), indent=1, ensure_ascii=False))
+    figures = draw_figures(curves)
+    save_figures(figures, folder / FIGURES_FOLDER)
+    _replace(folder / REPORT_FILE, render_report(curves, figures, table, viewer))
+    return folder / REPORT_FILE
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
