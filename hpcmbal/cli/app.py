@@ -38,6 +38,8 @@ COMMANDS: dict[str, LazyCommand] = {
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
     "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
     "eval": LazyCommand("hpcmbal.cli.eval", "Measure models and other codecs: curves, BD-rates, a report."),
+    "find-quality": LazyCommand("hpcmbal.cli.find_quality", "Find the quality for a wanted rate or PSNR."),
+    "plot-run": LazyCommand("hpcmbal.cli.plot_run", "Draw the curves of trainings from their logs."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
 }

@@ -1,0 +1,123 @@
+"""Curves of one or several trainings, from their JSONL logs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, which colour-blind people can tell apart; dashes tell lines apart in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":")
+SMOOTHING_POINTS = 60
+"""Training losses are averaged over windows of 1/60 of the run: crops differ in J by a factor of ten."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes.
+
+    Attributes:
+        title: Above it.
+        prefix: Metrics whose names start with it are drawn, one line each.
+        logarithmic: Scale of the vertical axis.
+    """
+
+    title: str
+    prefix: str
+    logarithmic: bool = False
+
+
+BALANCE_PANELS = (
+    Panel("Task weights", "weights/"),
+    Panel("Effective weights", "effective_weights/"),
+    Panel("Contribution of each scale", "scale_contrib/"),
+    Panel("Gamma", "gamma/"),
+    Panel("Effective lambda", "lmbda_eff"),
+)
+TASK_NAMES = ("distortion", "bpp", "s1_distortion", "s1_bpp", "s2_distortion", "s2_bpp", "s3_bpp")
+
+Log = Sequence[Mapping[str, Any]]
+
+
+def run_figure(runs: Mapping[str, Log]) -> Figure:
+    """J against steps and against seconds for every run; for a single run that was balanced, its weights as well.
+
+    Args:
+        runs: Lines of each run's log, by the name to show.
+    """
+    from matplotlib.figure import Figure
+
+    panels = _balance_panels(next(iter(runs.values()))) if len(runs) == 1 else []
+    rows = 1 + math.ceil(len(panels) / 2)
+    figure = Figure(figsize=(11, 3.8 * rows), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False)
+    for index, (name, log) in enumerate(runs.items()):
+        _draw_j(axes[0, 0], log, "step", name, index)
+        _draw_j(axes[0, 1], log, "time/seconds", name, index)
+    for axis, label in zip(axes[0], ("steps", "seconds"), strict=True):
+        axis.set(xlabel=label, ylabel="J (bpp + λ·255²·MSE)", yscale="log")
+        axis.grid(alpha=0.3, which="both")
+        axis.legend(frameon=False)
+    for place, panel in enumerate(panels, start=2):
+        _draw_panel(axes[place // 2, place % 2], next(iter(runs.values())), panel)
+    if len(panels) % 2:
+        axes[-1, -1].set_axis_off()
+    return figure
+
+
+def series(log: Log, name: str, x: str = "step") -> tuple[list[float], list[float]]:
+    """Values of a metric and where they lie, without those that are missing or not finite."""
+    points = [(line[x], line[name]) for line in log if line.get(name) is not None and line.get(x) is not None]
+    return [point[0] for point in points], [point[1] for point in points]
+
+
+def smoothed(values: Sequence[float], window: int) -> list[float]:
+    """Running geometric mean of positive values over the last `window` of them, which suits a logarithmic axis."""
+    logs = np.log(np.maximum(values, 1e-12))
+    sums = np.cumsum(np.concatenate(([0.0], logs)))
+    ends = np.arange(1, len(logs) + 1)
+    starts = np.maximum(0, ends - window)
+    smooth: list[float] = np.exp((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    return smooth
+
+
+def _draw_j(axis: Axes, log: Log, x: str, name: str, index: int) -> None:
+    colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
+    where, values = series(log, "train/j", x)
+    if values:
+        axis.plot(where, values, color=colour, alpha=0.15, linewidth=0.8)
+        window = max(1, len(values) // SMOOTHING_POINTS)
+        axis.plot(where, smoothed(values, window), dash, color=colour, label=f"{name}, training")
+    where, values = series(log, "val/j", x)
+    if values:
+        axis.plot(where, values, "o", color=colour, markeredgecolor="white", label=f"{name}, validation")
+
+
+def _balance_panels(log: Log) -> list[Panel]:
+    names = {name for line in log for name in line}
+    tasks = [Panel("Task losses", "train/", logarithmic=True)] if names & {f"train/{task}" for task in TASK_NAMES[2:]} else []
+    return tasks + [panel for panel in BALANCE_PANELS if any(name.startswith(panel.prefix) for name in names)]
+
+
+def _draw_panel(axis: Axes, log: Log, panel: Panel) -> None:
+    names = sorted({name for line in log for name in line if name.startswith(panel.prefix)})
+    names = [name for name in names if name != "lmbda_eff_ratio"]
+    if panel.prefix == "train/":
+        names = [f"train/{task}" for task in TASK_NAMES if f"train/{task}" in names]
+    for index, name in enumerate(names):
+        where, values = series(log, name)
+        if panel.logarithmic:
+            values = smoothed(values, max(1, len(values) // SMOOTHING_POINTS))
+        label = name.removeprefix(panel.prefix) or name
+        axis.plot(where, values, DASHES[index % len(DASHES)], color=COLOURS[index % len(COLOURS)], label=label)
+    axis.set(title=panel.title, xlabel="steps", yscale="log" if panel.logarithmic else "linear")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize="small")
