@@ -12,12 +12,16 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from hpcmbal.errors import DataError, MissingExtraError, SettingsError
+from hpcmbal.evaluation.find_quality import QualityScale
 from hpcmbal.evaluation.image_codec import CodedImage, timed_round_trip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hpcmbal.data.image_source import RgbImage
+
+
+_PERCENT = QualityScale(0, 100)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class PillowFormat:
         qualities: The operating points.
         settings: Keyword arguments of `Image.save`, beside the quality.
         quality_scale: What the numbers of `qualities` mean.
+        scale: Everything that may be asked for.
     """
 
     format: str
@@ -37,6 +42,7 @@ class PillowFormat:
     qualities: tuple[float, ...]
     settings: Mapping[str, object]
     quality_scale: str = "0..100, higher is better"
+    scale: QualityScale = _PERCENT
 
 
 _AVIF = PillowFormat(
@@ -61,6 +67,7 @@ PILLOW_FORMATS: Mapping[str, PillowFormat] = {
         (23, 25.5, 28, 30.5, 33, 36, 39, 42),
         {"irreversible": True, "mct": 1, "quality_mode": "dB"},
         "target PSNR in dB",
+        QualityScale(15, 60, 0.25),
     ),
 }
 """The anchors that Pillow runs, by the name on the command line."""
@@ -99,6 +106,11 @@ class PillowAnchor:
     def in_processes(self) -> bool:
         """Yes: all of them run on one thread."""
         return True
+
+    @property
+    def scale(self) -> QualityScale:
+        """All qualities of the format."""
+        return self._recipe.scale
 
     def describe(self) -> dict[str, object]:
         """Pillow, the library, the settings and the qualities."""

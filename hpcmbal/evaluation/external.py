@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.data import read_rgb
 from hpcmbal.errors import HpcmbalError, SettingsError
+from hpcmbal.evaluation.find_quality import QualityScale
 from hpcmbal.evaluation.image_codec import CodedImage
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Program:
         qualities: The operating points.
         version: Prints the version.
         quality_scale: What the numbers of `qualities` mean.
+        scale: Everything that may be asked for.
     """
 
     encode: tuple[str, ...]
@@ -41,6 +43,7 @@ class Program:
     qualities: tuple[float, ...]
     version: tuple[str, ...]
     quality_scale: str
+    scale: QualityScale
 
 
 _QUIET = ("ffmpeg", "-hide_banner", "-loglevel", "error", "-y")
@@ -50,7 +53,7 @@ _TO_PNG = (*_QUIET, "-i", "{coded}", "-frames:v", "1", "-sws_flags", "accurate_r
 def _ffmpeg(encoder: Sequence[str], extension: str, qualities: tuple[float, ...], scale: str) -> Program:
     source = ("-i", "{source}", "-frames:v", "1", "-sws_flags", "accurate_rnd+full_chroma_int")
     encode = (*_QUIET, *source, "-pix_fmt", "yuv444p", *encoder, "{coded}")
-    return Program(encode, _TO_PNG, extension, qualities, ("ffmpeg", "-version"), scale)
+    return Program(encode, _TO_PNG, extension, qualities, ("ffmpeg", "-version"), scale, QualityScale(51, 0))
 
 
 PROGRAMS: Mapping[str, Program] = {
@@ -70,6 +73,7 @@ PROGRAMS: Mapping[str, Program] = {
         (47, 42, 37, 32, 27, 22, 17, 12),
         ("bpgenc", "-h"),
         "QP, lower is better",
+        QualityScale(51, 0),
     ),
     "cjxl": Program(
         ("cjxl", "{source}", "{coded}", "-q", "{quality}", "-e", "9", "--num_threads=0", "--quiet"),
@@ -78,6 +82,7 @@ PROGRAMS: Mapping[str, Program] = {
         (2, 12, 25, 40, 58, 75, 87, 94),
         ("cjxl", "--version"),
         "0..100, higher is better",
+        QualityScale(0, 100),
     ),
 }
 """The external anchors, by the name on the command line."""
@@ -117,6 +122,11 @@ class ProgramAnchor:
     def in_processes(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def scale(self) -> QualityScale:
+        """All qualities of the program."""
+        return PROGRAMS[self.name].scale
 
     def describe(self) -> dict[str, object]:
         """The command lines, the first line of what the program says about its version, and the qualities."""

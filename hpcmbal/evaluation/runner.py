@@ -51,8 +51,9 @@ class TestImages:
             DataError: There are none, or one cannot be read: results about other images would not be comparable.
         """
         paths = ImageFolder(folder).paths[:limit]
+        name = folder.resolve().name + (f" (first {limit})" if limit else "")
         names = tuple(path.relative_to(folder).as_posix() for path in paths)
-        return cls(folder.resolve().name, paths, names, tuple(image_hash(read_rgb(path)) for path in paths))
+        return cls(name, paths, names, tuple(image_hash(read_rgb(path)) for path in paths))
 
     def describe(self) -> dict[str, object]:
         """For `Curve.meta`."""

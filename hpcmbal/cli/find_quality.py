@@ -1,0 +1,76 @@
+"""`hpcmbal find-quality`: which quality gives a wanted rate or PSNR on one image."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpcmbal.errors import SettingsError
+
+if TYPE_CHECKING:
+    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.evaluation.find_quality import Coder, QualityScale
+
+app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+hpcmbal find-quality photo.png --target-bpp 0.5 --model runs/variable-nano
+
+hpcmbal find-quality photo.png --target-psnr 35 --anchor jpeg
+"""
+
+
+@app.command("find-quality", epilog=EXAMPLES)
+def find(
+    image: Annotated[Path, typer.Argument(help="The image.")],
+    *,
+    target_bpp: Annotated[
+        float | None, typer.Option("--target-bpp", min=0, help="Best quality of at most so many bits per pixel.")
+    ] = None,
+    target_psnr: Annotated[
+        float | None, typer.Option("--target-psnr", min=0, help="Smallest file of at least this PSNR, in dB.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option("--model", "-m", help="A model of variable rate.")] = None,
+    anchor: Annotated[str | None, typer.Option("--anchor", "-a", help="A classical codec, such as jpeg.")] = None,
+    device: Annotated[str, typer.Option("--device", help="Where the model runs: cpu, cuda, cuda:N.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Find the quality that gives a wanted rate or PSNR on one image, by coding it a few times."""
+    if (target_bpp is None) == (target_psnr is None):
+        raise SettingsError("Give either --target-bpp or --target-psnr.")
+    if (model is None) == (anchor is None):
+        raise SettingsError("Give either --model or --anchor.")
+    from hpcmbal.data import read_rgb
+    from hpcmbal.evaluation.find_quality import find_quality
+
+    pixels = read_rgb(image)
+    code, scale = _model(pixels, model, device) if model else _anchor(pixels, str(anchor))
+    target, value = ("bpp", target_bpp) if target_bpp is not None else ("psnr-rgb", target_psnr)
+    found = find_quality(pixels, code, scale, target, value or 0.0)  # type: ignore[arg-type]
+    bpp, psnr = found.sample["bpp"], found.sample["psnr-rgb"]
+    if as_json:
+        typer.echo(json.dumps({"quality": found.quality, "trials": found.trials, **found.sample}))
+        return
+    typer.echo(f"quality {found.quality:g}: {bpp:.4f} bpp, {psnr:.2f} dB ({found.trials} trials)")
+
+
+def _model(pixels: RgbImage, path: Path, device: str) -> tuple[Coder, QualityScale]:
+    from hpcmbal.evaluation.find_quality import QualityScale
+    from hpcmbal.evaluation.model_codec import ModelCodec, ModelPoint, operating_points
+
+    # Asking for a quality refuses models of one rate, with the reason.
+    codec = ModelCodec(str(path), operating_points(path, [50.0]), device)
+    return lambda quality: codec.code_at(pixels, ModelPoint(path, quality)), QualityScale(1, 100)
+
+
+def _anchor(pixels: RgbImage, name: str) -> tuple[Coder, QualityScale]:
+    from hpcmbal.evaluation.selection import build_anchor
+
+    codec = build_anchor(name)
+    return partial(codec.code_at, pixels), codec.scale

@@ -1,0 +1,109 @@
+"""Which quality of a codec gives a wanted rate or PSNR on one image: bisection over real encodings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from hpcmbal.errors import SettingsError
+from hpcmbal.evaluation.curve import BPP, PSNR
+from hpcmbal.evaluation.image_codec import CodedImage, Sample, measure_coded
+
+if TYPE_CHECKING:
+    from hpcmbal.data.image_source import RgbImage
+
+Target: TypeAlias = Literal["bpp", "psnr-rgb"]
+Coder: TypeAlias = Callable[[float], CodedImage]
+"""Codes the image at a quality."""
+
+
+@dataclass(frozen=True)
+class QualityScale:
+    """The qualities of a codec.
+
+    Attributes:
+        lowest: The quality of the smallest files.
+        highest: That of the best pictures; below `lowest` for codecs that count downwards, such as a QP.
+        step: The smallest difference that the codec knows.
+    """
+
+    lowest: float
+    highest: float
+    step: float = 1.0
+
+    def at(self, number: int) -> float:
+        """Quality number 0 (smallest files) to `count` (best)."""
+        return self.lowest + math.copysign(number * self.step, self.highest - self.lowest)
+
+    @property
+    def count(self) -> int:
+        """The number of steps."""
+        return round(abs(self.highest - self.lowest) / self.step)
+
+
+@dataclass(frozen=True)
+class FoundQuality:
+    """The answer.
+
+    Attributes:
+        quality: Of the codec.
+        sample: What was measured there.
+        trials: How many times the image was coded.
+    """
+
+    quality: float
+    sample: Sample
+    trials: int
+
+
+def find_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Target, value: float) -> FoundQuality:
+    """The highest quality that needs at most `value` bpp, or the lowest that gives at least `value` dB.
+
+    Assumes that rate and PSNR rise with quality, as they do but for small steps.
+
+    Args:
+        image: `[H, W, 3]` uint8.
+        code: The codec.
+        scale: Its qualities.
+        target: What `value` is.
+        value: Bits per pixel, or dB.
+
+    Raises:
+        SettingsError: No quality reaches it; the message gives the range.
+    """
+    measured: dict[int, Sample] = {}
+
+    def reaches(number: int) -> bool:
+        if number not in measured:
+            measured[number] = measure_coded(image, code(scale.at(number)))
+        found = _value(measured[number], target)
+        return found > value if target == BPP else found >= value
+
+    # The first quality number that reaches the target; count + 1 if none does.
+    low, high = 0, scale.count + 1
+    while low < high:
+        middle = (low + high) // 2
+        if reaches(middle):
+            high = middle
+        else:
+            low = middle + 1
+    number = low - 1 if target == BPP else low
+    if not 0 <= number <= scale.count:
+        ends = [_value(measured[end], target) for end in (0, scale.count) if end in measured]
+        raise SettingsError(
+            f"No quality from {scale.lowest:g} to {scale.highest:g} gives {_wanted(target, value)} on this image: "
+            f"the nearest gives {ends[0]:.4f}. Ask for another value, or use another codec or model."
+        )
+    reaches(number)
+    return FoundQuality(scale.at(number), measured[number], len(measured))
+
+
+def _value(sample: Sample, target: Target) -> float:
+    found = sample[BPP if target == BPP else PSNR]
+    return math.inf if found is None else found
+
+
+def _wanted(target: Target, value: float) -> str:
+    return f"at most {value:g} bpp" if target == BPP else f"at least {value:g} dB"
