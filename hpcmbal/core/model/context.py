@@ -157,7 +157,8 @@ class HierarchicalContext(nn.Module):
         adaptor = adaptors[context_step - 1 if self.variant.released and step.scale > 0 else context_step]
         modulation = self.adaptive_params_list[sum(STEPS_PER_SCALE[: step.scale]) + step.number - 1]
         prior = self.y_spatial_prior_s3 if step.scale == len(SCALES) - 1 else self.y_spatial_prior_s1_s2
-        out: Tensor = prior(adaptor(features), modulation)
+        features = adaptor(features)  # by the same name, so that the widest map is let go
+        out: Tensor = prior(features, modulation)
         return out
 
     def _fuse(self, scale: int, prediction: Tensor, state: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ its own offset, so that every step sees neighbours in space and in channels (HPC
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -84,8 +84,6 @@ class CodingPlan:
         coarse_in_fine: For s2 and s3, where the latents of the scale before lie in its grid, flat.
         hyper_source: For s1, s2, s3, flat positions in `y` whose hyper-parameters the scale receives.
         hyper_target: The positions in the scale's grid at which it receives them.
-        coding_order: Flat positions in `y` in the order of coding, all steps one after another.
-        natural_order: Its inverse: `coded[natural_order]` is in the order of `y`.
         scale_sizes: How many latents each scale adds.
     """
 
@@ -94,9 +92,19 @@ class CodingPlan:
     coarse_in_fine: tuple[Tensor, Tensor]
     hyper_source: tuple[Tensor, Tensor, Tensor]
     hyper_target: tuple[Tensor, Tensor, Tensor]
-    coding_order: Tensor
-    natural_order: Tensor
     scale_sizes: tuple[int, int, int]
+
+    # Made when they are asked for: coding a large image does without them, and they take 16 bytes a latent.
+    @cached_property
+    def coding_order(self) -> Tensor:
+        """Flat positions in `y` in the order of coding, all steps one after another."""
+        return torch.cat([step.latent_index for steps in self.steps for step in steps])
+
+    @cached_property
+    def natural_order(self) -> Tensor:
+        """The inverse of `coding_order`: `coded[natural_order]` is in the order of `y`."""
+        order = self.coding_order
+        return torch.empty_like(order).index_copy_(0, order, torch.arange(order.numel(), device=order.device))
 
 
 @lru_cache(maxsize=32)
@@ -119,28 +127,26 @@ def coding_plan(channels: int, height: int, width: int, *, released: bool, devic
     s1_steps = _checkerboard(channels, height // 4, width // 4)
     s2_steps = [_flat(_quad_positions(channels, height // 2, width // 2, order)) for order in _QUAD_ORDER[1:]]
     s3_steps = [_flat(_oct_positions(channels, height, width, order)) for order in _OCT_ORDER[2:]]
-    to_latent = (s1_in_y, s2_in_y, np.arange(channels * height * width))
-    order = np.concatenate(
-        [to_latent[scale][index] for scale, steps in enumerate((s1_steps, s2_steps, s3_steps)) for index in steps]
-    )
     s2_source = _released_s2_source(channels, height, width) if released else s2_in_y[s2_new]
 
     def tensor(index: Index) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(index)).to(device)
 
-    def steps(scale: int, indices: list[Index]) -> tuple[Step, ...]:
-        return tuple(
-            Step(scale, number, tensor(index), tensor(to_latent[scale][index])) for number, index in enumerate(indices)
-        )
+    def steps(scale: int, indices: list[Index], to_latent: Index) -> tuple[Step, ...]:
+        return tuple(Step(scale, number, tensor(i), tensor(to_latent[i])) for number, i in enumerate(indices))
 
+    s3_indices = [tensor(index) for index in s3_steps]
+    s3_positions = tensor(s3_new)
     return CodingPlan(
         grids=((height // 4, width // 4), (height // 2, width // 2), (height, width)),
-        steps=(steps(0, s1_steps), steps(1, s2_steps), steps(2, s3_steps)),
+        steps=(
+            steps(0, s1_steps, s1_in_y),
+            steps(1, s2_steps, s2_in_y),
+            tuple(Step(2, number, index, index) for number, index in enumerate(s3_indices)),  # the grid of s3 is that of y
+        ),
         coarse_in_fine=(tensor(s1_in_s2), tensor(s2_in_y)),
-        hyper_source=(tensor(s1_in_y), tensor(s2_source), tensor(s3_new)),
-        hyper_target=(tensor(np.arange(s1_in_y.size)), tensor(s2_new), tensor(s3_new)),
-        coding_order=tensor(order),
-        natural_order=tensor(np.argsort(order)),
+        hyper_source=(tensor(s1_in_y), tensor(s2_source), s3_positions),
+        hyper_target=(tensor(np.arange(s1_in_y.size)), tensor(s2_new), s3_positions),
         scale_sizes=(s1_in_y.size, s2_new.size, s3_new.size),
     )
 

@@ -22,6 +22,10 @@ CHUNK = 4096
 """Positions that go through a block's pointwise layers at once: the hidden features stay in the cache."""
 
 
+BLOCK = 1 << 17
+"""Features of a depthwise convolution that are computed at once, for the same reason."""
+
+
 class Pointwise(nn.Module):
     """1x1 convolution: one matrix product over channels."""
 
@@ -57,16 +61,26 @@ class Depthwise3x3(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, h, w]` to the same, some channels at a time."""
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        count = max(1, BLOCK // (x.shape[2] * x.shape[3]))
+        for start in range(0, x.shape[1], count):
+            self._convolve(x[:, start : start + count], start, out[:, start : start + count])
+        return out
+
+    def _convolve(self, x: Tensor, first: int, out: Tensor) -> None:
+        """Convolve the channels `x`, of which the first is number `first`, into `out`."""
         batch, channels, height, width = x.shape
+        part = slice(first, first + channels)
         # Rows of width + 2 in one line: a shift in the picture is a shift in the line. One more row holds the overhang.
         row = width + 2
         line = F.pad(x, (1, 1, 1, 2)).view(batch, channels, (height + 3) * row)
         length = height * row
-        out = self.bias.expand(batch, channels, length).clone()
+        total = self.bias[part].expand(batch, channels, length).clone()
         for tap, weight in enumerate(self.weight):
             start = tap // 3 * row + tap % 3
-            out.addcmul_(line[..., start : start + length], weight)
-        return settle_(out).view(batch, channels, height, row)[..., :width]
+            total.addcmul_(line[..., start : start + length], weight[part])
+        out.copy_(settle_(total).view(batch, channels, height, row)[..., :width])
 
 
 class Partial3x3(nn.Module):

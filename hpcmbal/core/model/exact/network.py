@@ -9,10 +9,15 @@ from hpcmbal.core.entropy.tables import scale_indices, scale_thresholds
 from hpcmbal.core.model.attention import WindowCrossAttention
 from hpcmbal.core.model.context import HierarchicalContext
 from hpcmbal.core.model.exact.attention import ExactAttention
-from hpcmbal.core.model.exact.grid import LIMIT, settle_, to_grid
+from hpcmbal.core.model.exact.grid import LIMIT, to_grid
 from hpcmbal.core.model.exact.layers import exact_layer, exact_modulation
 from hpcmbal.core.model.hpcm import HPCM
+from hpcmbal.core.model.schedule import CodingPlan, coding_plan
 from hpcmbal.core.model.transforms import Branch
+
+
+CACHED_PLAN_LATENTS = 1 << 14
+"""Largest height * width of latents whose coding plan is kept, that is 4 megapixels."""
 
 
 class ExactNetwork(HierarchicalContext):
@@ -64,6 +69,26 @@ class ExactNetwork(HierarchicalContext):
         """Coder's table of each latent, uint8, from scales in grid steps; exact, as it only compares."""
         return torch.bucketize(scales, self.thresholds, right=True).to(torch.uint8)
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """Sum of two maps, kept within the grid's limit."""
-        return settle_(a + b)
+    def plan(self, height: int, width: int, device: torch.device) -> CodingPlan:
+        """The coding plan; those of large images are made anew each time, as a few would fill the memory."""
+        if height * width <= CACHED_PLAN_LATENTS:
+            return super().plan(height, width, device)
+        variant = self.variant
+        build = coding_plan.__wrapped__
+        return build(variant.latent_channels, height, width, released=variant.released, device=device)
+
+    def _enter_scale(
+        self, scale: int, plan: CodingPlan, hyper: Tensor, state: Tensor, y_hat: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As inherited, with half of the memory: the positions of the two summands do not overlap."""
+        height, width = plan.grids[scale]
+        batch, channels = hyper.shape[0], self.variant.latent_channels
+        spread = hyper.new_zeros(batch, 2, channels * height * width)
+        spread.index_copy_(-1, plan.hyper_target[scale], hyper.index_select(-1, plan.hyper_source[scale]))
+        decoded = hyper.new_zeros(batch, channels * height * width)
+        if scale > 0:
+            coarse = plan.coarse_in_fine[scale - 1]
+            spread.index_copy_(-1, coarse, state.reshape(batch, 2, -1))
+            decoded.index_copy_(-1, coarse, y_hat)
+        spread = spread.view(batch, 2 * channels, height, width)
+        return (self.context_net[scale - 1](spread) if scale > 0 else spread), decoded
