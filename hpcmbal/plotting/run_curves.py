@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, which colour-blind people can tell apart; dashes tell lines apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
-SMOOTHING_POINTS = 60
-"""Training losses are averaged over windows of 1/60 of the run: crops differ in J by a factor of ten."""
+SMOOTHING_POINTS = 30
+"""Training losses are averaged over windows of 1/30 of the run: crops differ in J by a factor of ten."""
 
 
 @dataclass(frozen=True)
