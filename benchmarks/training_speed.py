@@ -3,7 +3,8 @@
     python benchmarks/training_speed.py [--threads 2] [--json]
 
 Prints, for hpcm-nano (128x128 crops, batch 8) and hpcm-base (256x256, batch 1), the time of a training step (forward,
-backward, Adam), the time that its multiply-accumulates take at the measured speed of a 1024x1024 float32 matrix product,
+backward, Adam), the time that its multiply-accumulates take at the measured speed of a 1024x1024 float32 matrix
+product,
 and their ratio. Measurements alternate, and the median is printed: other load then falls on both sides of the ratio.
 """
 
@@ -30,7 +31,7 @@ from hpcmbal.training.trainer import augmentation, open_data
 
 CASES = {"hpcm-nano": (128, 8), "hpcm-base": (256, 1)}
 BACKWARD_FACTOR = 3
-"""A training step does its forward multiply-accumulates three times: forward, gradient of inputs, gradient of weights."""
+"""A step does the forward multiply-accumulates three times: forward, gradient of inputs, gradient of weights."""
 MATRIX_SIDE = 1024
 
 
@@ -95,11 +96,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     results = {name: measure(name, arguments.repeats) for name in CASES}
     for name, result in results.items():
-        print(f"{name}, {arguments.threads} threads")  # noqa: T201
+        print(f"{name}, {arguments.threads} threads")
         for key, value in result.items():
-            print(f"  {key:28} {value:8.3f}")  # noqa: T201
+            print(f"  {key:28} {value:8.3f}")
     if arguments.output:
-        arguments.output.write_text(json.dumps({"threads": arguments.threads, "torch": torch.__version__} | results, indent=2))
+        arguments.output.write_text(
+            json.dumps({"threads": arguments.threads, "torch": torch.__version__} | results, indent=2)
+        )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,11 @@ def _draw_j(axis: Axes, log: Log, x: str, name: str, index: int) -> None:
 
 def _balance_panels(log: Log) -> list[Panel]:
     names = {name for line in log for name in line}
-    tasks = [Panel("Task losses", "train/", logarithmic=True)] if names & {f"train/{task}" for task in TASK_NAMES[2:]} else []
+    tasks = (
+        [Panel("Task losses", "train/", logarithmic=True)]
+        if names & {f"train/{task}" for task in TASK_NAMES[2:]}
+        else []
+    )
     return tasks + [panel for panel in BALANCE_PANELS if any(name.startswith(panel.prefix) for name in names)]
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import hpcmbal
+from hpcmbal import __version__
 from hpcmbal.core.model.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.errors import CheckpointError
 from hpcmbal.settings import RunSettings
@@ -69,15 +69,20 @@ class Checkpoint:
             file = self.folder / name
             if not file.is_file() or _sha256(file) != digest:
                 raise CheckpointError(
-                    f"{file} is missing or damaged: it is not the file that was saved. Resume from an earlier checkpoint "
-                    f"in {self.folder.parent}."
+                    f"{file} is missing or damaged: it is not the file that was saved. Resume from an earlier "
+                    f"checkpoint in {self.folder.parent}."
                 )
 
 
 def save_checkpoint(
-    run: Path, step: int, settings: RunSettings, weights: Mapping[str, Tensor], trainer_state: Mapping[str, Any], keep: int
+    run: Path,
+    step: int,
+    settings: RunSettings,
+    *,
+    weights: Mapping[str, Tensor],
+    trainer_state: Mapping[str, Any],
 ) -> Path:
-    """Write the checkpoint of `step` and remove the oldest beyond `keep`.
+    """Write the checkpoint of `step` and remove the oldest beyond `settings.output.keep`.
 
     Raises:
         CheckpointError: It cannot be written (a full disk, for example); earlier checkpoints are untouched.
@@ -91,7 +96,7 @@ def save_checkpoint(
         _write_flushed(partial / TRAINER_FILE, trainer_state)
         manifest = {
             "format": CHECKPOINT_FORMAT,
-            "version": hpcmbal.__version__,
+            "version": __version__,
             "torch": torch.__version__,
             "step": step,
             "settings": _dump(settings),
@@ -104,11 +109,11 @@ def save_checkpoint(
     except (OSError, RuntimeError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(
-            f"Cannot save the checkpoint {folder}: {error}. Earlier checkpoints are untouched; free some space and resume "
-            f"with --checkpoint {run}."
+            f"Cannot save the checkpoint {folder}: {error}. Earlier checkpoints are untouched; free some space and "
+            f"resume with --checkpoint {run}."
         ) from error
     _flush_folder(folder.parent)
-    for old in list_checkpoints(run)[:-keep]:
+    for old in list_checkpoints(run)[: -settings.output.keep]:
         shutil.rmtree(old)
     return folder
 

@@ -1,7 +1,7 @@
 """Data parallelism: one process per device, started by `torchrun`, gradients averaged after the backward pass.
 
-Gradients are averaged explicitly rather than by `DistributedDataParallel`: its hooks fire on `backward()` of one loss, and
-balancers that look at one gradient per task never call that.
+Gradients are averaged explicitly rather than by `DistributedDataParallel`: its hooks fire on `backward()` of one loss,
+and balancers that look at one gradient per task never call that.
 """
 
 from __future__ import annotations

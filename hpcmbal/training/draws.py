@@ -1,4 +1,4 @@
-"""Random numbers of a sample, as pure functions of (seed, sample): nothing to save, nothing that a resume could shift."""
+"""Random numbers of a sample, as pure functions of (seed, sample): nothing to save, nothing a resume could shift."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def noise_seed(seed: int, sample_id: int) -> int:
 
 
 def draw_lmbda(settings: LossSettings, seed: int, sample_id: int) -> float:
-    """lmbda of one sample: fixed, or log-uniform in the range if the rate is variable."""
+    """Lmbda of one sample: fixed, or log-uniform in the range if the rate is variable."""
     if not settings.variable_rate:
         return settings.lmbda
     generator = np.random.default_rng(np.random.SeedSequence([seed, _LMBDA_STREAM, sample_id]))

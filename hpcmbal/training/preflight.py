@@ -85,7 +85,8 @@ class MeasuredStep:
 def measure_step(settings: RunSettings, images: CachedImages, device: torch.device, steps: int) -> MeasuredStep:
     """Do one or two steps with a fresh state that is thrown away.
 
-    Where a step with one crop is slow, the batch's time is taken as that of its crops one by one, which is an upper bound.
+    Where a step with one crop is slow, the batch's time is taken as that of its crops one by one, which is an upper
+    bound.
     """
     state = build_state(settings, device)
     stepper = Stepper(state, settings, World(), device, steps)
@@ -157,8 +158,9 @@ def _state_bytes(state: TrainingState) -> int:
 def _model_item(settings: RunSettings) -> PreflightItem:
     cost = complexity(get_variant(settings.model.name))
     detail = (
-        f"{settings.model.name}: {cost.parameters / 1e6:.2f} M parameters; per pixel {cost.encode_macs_per_pixel / 1e3:.1f} "
-        f"kMAC to encode, {cost.decode_macs_per_pixel / 1e3:.1f} to decode"
+        f"{settings.model.name}: {cost.parameters / 1e6:.2f} M parameters; "
+        f"per pixel {cost.encode_macs_per_pixel / 1e3:.1f} kMAC "
+        f"to encode, {cost.decode_macs_per_pixel / 1e3:.1f} to decode"
     )
     return PreflightItem("model", "ok", detail)
 

@@ -116,7 +116,7 @@ def build_state(settings: RunSettings, device: torch.device) -> TrainingState:
     torch.manual_seed(settings.training.seed)
     model = HPCM(get_variant(settings.model.name)).to(device).train()
     if settings.training.channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     loss = build_loss(settings.loss).to(device)
     optimizer = build_optimizer(settings.optimizer, model, loss.parameter_groups())
     for group in optimizer.param_groups:

@@ -130,7 +130,7 @@ class Stepper:
             tasks = tasks + (self.world.average(tasks.detach().clone()) - tasks.detach())
         self.state.balancer.backward(tasks, list(self.state.model.parameters()), scale)
         if losses.auxiliary is not None:
-            (losses.auxiliary * scale).backward()  # type: ignore[no-untyped-call]
+            (losses.auxiliary * scale).backward()
         return losses
 
     def _clip(self) -> float:

@@ -87,7 +87,7 @@ class TensorBoardTracker:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("--tracker tensorboard", "tensorboard") from error
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write one scalar per metric."""
@@ -99,7 +99,7 @@ class TensorBoardTracker:
         self._writer.close()
 
 
-TRACKERS: dict[str, type[WandbTracker] | type[TensorBoardTracker]] = {
+TRACKERS: dict[str, type[WandbTracker | TensorBoardTracker]] = {
     "wandb": WandbTracker,
     "tensorboard": TensorBoardTracker,
 }

@@ -57,7 +57,8 @@ class TrainResult:
 def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResult:
     """Train as `settings` say; under `torchrun`, together with the other ranks.
 
-    Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed gives,
+    Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed
+    gives,
     on the same machine and number of threads, bit for bit the weights and metrics of one that was never interrupted.
 
     Args:
@@ -65,8 +66,8 @@ def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResul
         reporter: Shows progress.
 
     Raises:
-        SettingsError: The folder already holds a run that this one does not continue, or settings do not fit the machine.
-        DataError: Images are missing, or too many are unreadable.
+        SettingsError: The folder already holds a run that this one does not continue, or settings do not fit the
+        machine. DataError: Images are missing, or too many are unreadable.
         CheckpointError: A checkpoint cannot be read or written.
         NumericalError: Too many steps in a row had no finite gradient.
     """
@@ -188,8 +189,7 @@ class _Run:
     def _save(self) -> None:
         if self.world.is_main:
             weights, trainer_state = self.state.coding_weights(), self.state.state_dict()
-            keep = self.settings.output.keep
-            save_checkpoint(self.folder, self.state.step, self.settings, weights, trainer_state, keep)
+            save_checkpoint(self.folder, self.state.step, self.settings, weights=weights, trainer_state=trainer_state)
         self.world.wait()
 
     def _resume(self, path: Path) -> None:
@@ -206,7 +206,7 @@ def check_parallel(settings: RunSettings, world: World) -> None:
     """Raise `SettingsError` for settings that several ranks cannot share."""
     if world.size > 1 and settings.balancing.name in ("qp", "torchjd"):
         raise SettingsError(
-            f"balancing '{settings.balancing.name}' compares gradients, which are not shared between ranks before the step; "
+            f"balancing '{settings.balancing.name}' compares gradients, which ranks do not share before the step; "
             "train with one process, or choose linear, log1p or log."
         )
 
@@ -214,8 +214,8 @@ def check_parallel(settings: RunSettings, world: World) -> None:
 def check_resumable(saved: RunSettings, wanted: RunSettings) -> None:
     """Raise `SettingsError` where the saved state means nothing under the new settings.
 
-    Policy on resume, by setting: length, learning rate, schedule, clipping, gammas, data and output may change; the seed,
-    optimiser, tasks, balancing and moving average may not.
+    Policy on resume, by setting: length, learning rate, schedule, clipping, gammas, data and output may change; the
+    seed, optimiser, tasks, balancing and moving average may not.
     """
     fixed = {
         "training.seed": (saved.training.seed, wanted.training.seed),
@@ -227,7 +227,9 @@ def check_resumable(saved: RunSettings, wanted: RunSettings) -> None:
     }
     changed = [f"{path} was {old}, now {new}" for path, (old, new) in fixed.items() if old != new]
     if changed:
-        raise SettingsError(f"A resumed run cannot change: {'; '.join(changed)}. Leave it as it was, or start a new run.")
+        raise SettingsError(
+            f"A resumed run cannot change: {'; '.join(changed)}. Leave it as it was, or start a new run."
+        )
 
 
 def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:
@@ -254,4 +256,3 @@ def augmentation(settings: RunSettings) -> Augmentation:
     """The crops that the settings ask for."""
     data = settings.data
     return Augmentation(data.patch_size, settings.training.seed, data.flips, data.min_downscale)
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +41,7 @@ def golden(shared_dir: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def base(fill: ModuleType) -> Iterator[HPCM]:
+def base(fill: ModuleType) -> HPCM:
     model = HPCM(get_variant("hpcm-base")).eval()
     filled = {
         name: torch.from_numpy(fill.fill(name, tuple(tensor.shape), 7)).float()
@@ -50,7 +49,7 @@ def base(fill: ModuleType) -> Iterator[HPCM]:
         if "bound" not in name and name != "entropy_estimation.beta"
     }
     model.load_state_dict(filled, strict=False)
-    yield model
+    return model
 
 
 @pytest.mark.parametrize("name", KEY_FILES)
@@ -97,9 +96,7 @@ def test_bits_are_those_of_the_released_network(base: HPCM, golden: Any) -> None
 
 
 @torch.no_grad()
-def test_whole_forward_pass_gives_the_released_total_within_the_ties(
-    base: HPCM, golden: Any, fill: ModuleType
-) -> None:
+def test_whole_forward_pass_gives_the_released_total_within_the_ties(base: HPCM, golden: Any, fill: ModuleType) -> None:
     x = torch.from_numpy(fill.golden_image(256, 256, 7)).permute(2, 0, 1)[None].float() / 255
     total = float(base(x)["scale_bits"].total())
     expected = float(golden["bits_y"].sum() + golden["bits_z"].sum())

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from compressai.ops import LowerBound
+from torch import Tensor, nn
 
 SHAPE = 1.5
 """Shape parameter beta: 1 is Laplace, 2 is Gauss; 1.5 fits latents best (Zhang et al., GGM, 2024)."""
@@ -69,16 +68,19 @@ class _DistributionFunction(torch.autograd.Function):
         power = x.abs() ** beta
         ctx.save_for_backward(power, beta)
         ctx.sign = -1.0 if upper else 1.0
-        if not upper:
-            return 0.5 + 0.5 * x.sign() * torch.special.gammainc(1 / beta, power)
-        tail = 0.5 * torch.special.gammaincc(1 / beta, power)
-        return torch.where(x < 0, 1 - tail, tail)
+        if upper:
+            tail = 0.5 * torch.special.gammaincc(1 / beta, power)
+            value: Tensor = torch.where(x < 0, 1 - tail, tail)
+        else:
+            value = 0.5 + 0.5 * x.sign() * torch.special.gammainc(1 / beta, power)
+        return value
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         power, beta = ctx.saved_tensors
         (grad,) = grads
-        return grad * (power.neg().exp() * (ctx.sign * 0.5 * beta / torch.lgamma(1 / beta).exp())), None, None
+        density: Tensor = power.neg().exp() * (0.5 * beta / torch.lgamma(1 / beta).exp())
+        return grad * (ctx.sign * density), None, None
 
 
 def distribution_function(x: Tensor, beta: Tensor) -> Tensor:

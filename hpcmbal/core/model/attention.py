@@ -46,6 +46,7 @@ class WindowCrossAttention(nn.Module):
             self.conv_proj = conv1x1(width, channels)
 
     def forward(self, context: Tensor, previous: Tensor) -> Tensor:
+        """The next context `[B, C, h, w]`, from this step's prediction and the context before it, shaped alike."""
         height, width = context.shape[-2:]
         tokens, previous_tokens = self._to_windows(context), self._to_windows(previous)
         q = self._to_heads(self.conv_q(tokens)).transpose(-1, -2)
@@ -57,9 +58,9 @@ class WindowCrossAttention(nn.Module):
             scores = scores.masked_fill(~mask.repeat(context.shape[0], 1)[:, None, None, :], -math.inf)
         fused = (scores.softmax(dim=-1) @ v).transpose(-1, -2).flatten(1, 2)
         fused = self._from_windows(fused, height, width)
-        if hasattr(self, "conv_out"):
-            return fused + self.conv_out(context)
-        return context + self.conv_proj(fused)
+        released = hasattr(self, "conv_out")
+        out: Tensor = fused + self.conv_out(context) if released else context + self.conv_proj(fused)
+        return out
 
     def _to_windows(self, x: Tensor) -> Tensor:
         """`[B, C, h, w]` to `[B * windows, C, window, window]`, zero-padded where a window sticks out."""
@@ -85,7 +86,7 @@ class WindowCrossAttention(nn.Module):
 
 @lru_cache(maxsize=64)
 def window_mask(height: int, width: int, window: int, device: torch.device) -> Tensor | None:
-    """Which positions of each window lie inside the map: `[windows, window^2]` bool, or None if windows tile exactly."""
+    """Which positions of each window lie inside the map: `[windows, window^2]` bool; None if windows tile exactly."""
     if height % window == 0 and width % window == 0:
         return None
     inside = F.pad(

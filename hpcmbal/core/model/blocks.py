@@ -30,6 +30,7 @@ class PartialConv3x3(nn.Module):
         self.pconv = nn.Conv2d(active_channels, active_channels, kernel_size=3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, H, W]` to the same shape."""
         active, idle = x.split(self.split_sizes, dim=1)
         return torch.cat((self.pconv(active), idle), dim=1)
 
@@ -45,7 +46,9 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.branch(x)
+        """`[B, C, H, W]` to the same shape."""
+        out: Tensor = x + self.branch(x)
+        return out
 
 
 class PartialConvBlock(ResidualBlock):

@@ -24,7 +24,7 @@ class LatentCoder(Protocol):
     """What happens to the latents of one step: quantise them, write them, read them, or guess them."""
 
     def __call__(self, step: Step, scales: Tensor, means: Tensor) -> Tensor:
-        """Return the decoded latents `y_hat` `[B, n]` of `step`, given their predicted `scales` and `means` `[B, n]`."""
+        """Return decoded latents `y_hat` `[B, n]` of `step`, given predicted `scales` and `means` `[B, n]`."""
 
 
 class ContextPrior(nn.Module):
@@ -72,8 +72,10 @@ class HierarchicalContext(nn.Module):
         self.variant = variant
 
     def build_context(self) -> None:
-        """Create the layers. Apart from `__init__` so that a subclass can register its own layers first (in the order of
-        the released state dicts)."""
+        """Create the layers.
+
+        Apart from `__init__`, so that a subclass can register its own first, in the order of released state dicts.
+        """
         size = self.variant.context
         params_channels = 2 * self.variant.latent_channels
         context_steps = (STEPS_PER_SCALE[0] - 1, *STEPS_PER_SCALE[1:])

@@ -70,7 +70,8 @@ class HPCM(HierarchicalContext):
     x_hat <--g_s--(* inverse gain)-- y_hat
     ```
 
-    Rate gains exist for variants with `rate_levels` only (Cui et al., "Asymmetric gained deep image compression", 2021).
+    Rate gains exist for variants with `rate_levels` only (Cui et al., "Asymmetric gained deep image compression",
+    2021).
     """
 
     def __init__(self, variant: Variant) -> None:
@@ -81,7 +82,7 @@ class HPCM(HierarchicalContext):
         if variant.released:
             for name in CODER_TABLES:
                 self.register_buffer(name, torch.empty(0))
-            self.register_load_state_dict_pre_hook(_drop_coder_tables)
+            self.register_load_state_dict_pre_hook(_drop_coder_tables)  # type: ignore[no-untyped-call]
         self.entropy_estimation = GeneralizedGaussian(released=variant.released)
         self.g_a = analysis_transform(variant)
         self.g_s = synthesis_transform(variant)
@@ -93,8 +94,8 @@ class HPCM(HierarchicalContext):
     def forward(self, x: Tensor, lmbda: Tensor | None = None, noise_seeds: list[int] | None = None) -> ModelOutput:
         """Compress and reconstruct, with rates estimated from likelihoods.
 
-        In training mode rounding is replaced by a straight-through estimate where the decoder reads values, and by uniform
-        noise where rates are estimated; in evaluation mode both are real rounding.
+        In training mode rounding is replaced by a straight-through estimate where the decoder reads values, and by
+        uniform noise where rates are estimated; in evaluation mode both are real rounding.
 
         Args:
             x: Images `[B, 3, H, W]` in [0, 1], any size; padded to the variant's multiple by repeating the border.
@@ -114,12 +115,12 @@ class HPCM(HierarchicalContext):
 
         y_flat = y.flatten(1)
         residuals: list[Tensor] = []
-        scales: list[Tensor] = []
+        step_scales: list[Tensor] = []
 
-        def quantise(step: Step, step_scales: Tensor, means: Tensor) -> Tensor:
+        def quantise(step: Step, scales: Tensor, means: Tensor) -> Tensor:
             residual = take(y_flat, step.latent_index) - means
             residuals.append(residual)
-            scales.append(step_scales)
+            step_scales.append(scales)
             return round_straight_through(residual) + means
 
         y_hat = self.walk(params, quantise)
@@ -130,10 +131,10 @@ class HPCM(HierarchicalContext):
         # In float32 whatever autocast does: its low precision concerns products, and here there are none.
         y_values = y_residual.round() if noise is None else y_residual + take(noise[0], plan.coding_order)
         z_values = z_residual.round() if noise is None else z_residual + noise[1]
-        y_likelihood = self.entropy_estimation(y_values, torch.cat(scales, dim=1))
+        y_likelihood = self.entropy_estimation(y_values, torch.cat(step_scales, dim=1))
         z_likelihood = self.entropy_estimation(z_values, self.scales_hyper)
-        bits = [part.log2().sum(1).neg() for part in y_likelihood.split(list(plan.scale_sizes), dim=1)]
-        scale_bits = ScaleBits(*bits, z=z_likelihood.log2().sum((1, 2, 3)).neg())
+        s1, s2, s3 = (part.log2().sum(1).neg() for part in y_likelihood.split(list(plan.scale_sizes), dim=1))
+        scale_bits = ScaleBits(s1, s2, s3, z=z_likelihood.log2().sum((1, 2, 3)).neg())
         return {
             "x_hat": x_hat,
             "likelihoods": {"y": take(y_likelihood, plan.natural_order).view_as(y), "z": z_likelihood},
@@ -159,7 +160,10 @@ class HPCM(HierarchicalContext):
             noise = torch.rand(y.shape[0], size, device=y.device)
         else:
             noise = torch.stack(
-                [torch.rand(size, generator=torch.Generator(y.device).manual_seed(seed), device=y.device) for seed in seeds]
+                [
+                    torch.rand(size, generator=torch.Generator(y.device).manual_seed(seed), device=y.device)
+                    for seed in seeds
+                ]
             )
         y_noise, z_noise = (noise - 0.5).split([y[0].numel(), z[0].numel()], dim=1)
         return y_noise, z_noise.reshape_as(z)
@@ -182,7 +186,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     return F.pad(x, padding, mode="replicate") if any(padding) else x
 
 
-def _drop_coder_tables(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
+def _drop_coder_tables(_module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Ignore the sizes of coder tables in released state dicts: they may be empty or filled, and are not used."""
     for name in CODER_TABLES:
         if f"{prefix}{name}" in state_dict:

@@ -16,7 +16,8 @@ QUALITY_MAX = 100.0
 def quality_to_lmbda(quality: float) -> float:
     """Map `quality` 1..100 linearly to log lmbda, 0.0018..0.0483."""
     position = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN)
-    return LMBDA_MIN * (LMBDA_MAX / LMBDA_MIN) ** position
+    lmbda: float = LMBDA_MIN * (LMBDA_MAX / LMBDA_MIN) ** position
+    return lmbda
 
 
 def lmbda_to_quality(lmbda: float) -> float:
@@ -26,7 +27,7 @@ def lmbda_to_quality(lmbda: float) -> float:
 
 
 class RateGains(nn.Module):
-    """Per-level channel gains for the encoder and inverse gains for the decoder (Cui et al., CVPR 2021, equations 3 to 6).
+    """Per-level channel gains for the encoder, inverse gains for the decoder (Cui et al., CVPR 2021, eq. 3 to 6).
 
     Levels are spaced evenly in log lmbda; between levels the gains are interpolated exponentially, that is, their
     logarithms linearly. They start where theory puts them: a quantisation step proportional to lmbda^-1/2, gain times

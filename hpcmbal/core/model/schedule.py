@@ -1,7 +1,7 @@
 """The order in which latents are coded, as index plans computed once per latent size.
 
-HPCM codes the latents `y` coarse to fine. Scale s1 holds one latent of 16, s2 four of 16 (s1's among them), s3 all. In each
-scale a few steps each code a part of what the scale adds:
+HPCM codes the latents `y` coarse to fine. Scale s1 holds one latent of 16, s2 four of 16 (s1's among them), s3 all. In
+each scale a few steps each code a part of what the scale adds:
 
 ```
 scale  grid        latents it adds   steps
@@ -10,8 +10,8 @@ s2     h/2 x w/2   3/16              3
 s3     h   x w     12/16             6
 ```
 
-Which latents belong to a step depends on the channel: channels are cut into 2, 4 or 8 groups (s1, s2, s3) and each group has
-its own offset, so that every step sees neighbours in space and in channels (HPCM, section 3.2).
+Which latents belong to a step depends on the channel: channels are cut into 2, 4 or 8 groups (s1, s2, s3) and each
+group has its own offset, so that every step sees neighbours in space and in channels (HPCM, section 3.2).
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def coding_plan(channels: int, height: int, width: int, *, released: bool, devic
     Args:
         channels: M, a multiple of 8.
         height, width: Multiples of 4.
-        released: Give s2 the hyper-parameters that the released network gives it: those at positions other than the ones
-            s1 left over. Only 48 % of the s2 latents then receive their own.
+        released: Give s2 the hyper-parameters that the released network gives it: those at positions other than the
+            ones s1 left over. Only 48 % of the s2 latents then receive their own.
         device: Where the indices live.
     """
     s2_in_y = _flat(_every_second(channels, height, width))
@@ -142,7 +142,8 @@ def coding_plan(channels: int, height: int, width: int, *, released: bool, devic
         steps=(
             steps(0, s1_steps, s1_in_y),
             steps(1, s2_steps, s2_in_y),
-            tuple(Step(2, number, index, index) for number, index in enumerate(s3_indices)),  # the grid of s3 is that of y
+            # The grid of s3 is that of y.
+            tuple(Step(2, number, index, index) for number, index in enumerate(s3_indices)),
         ),
         coarse_in_fine=(tensor(s1_in_s2), tensor(s2_in_y)),
         hyper_source=(tensor(s1_in_y), tensor(s2_source), s3_positions),
@@ -162,7 +163,7 @@ def _tile(cell: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[n
 
 
 def _per_channel(cell: npt.NDArray[np.bool_], channels: int, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Pattern of a group's cell, repeated over space and over the channels of the group: `[channels, height, width]`."""
+    """Pattern of a group's cell repeated over space and the channels of the group, `[channels, height, width]`."""
     return np.repeat(_tile(cell, height, width), channels // cell.shape[0], axis=0)
 
 
@@ -199,7 +200,8 @@ def _released_s2_source(channels: int, height: int, width: int) -> Index:
     """Where the released network takes the hyper-parameters of s2 from.
 
     It leaves out one latent of every 4x4 cell (the first of its group's pair), while s1 really holds another one, which
-    depends on the channel's quarter. Both sets have the same size channel by channel, and are matched in ascending order.
+    depends on the channel's quarter. Both sets have the same size channel by channel, and are matched in ascending
+    order.
     """
     cell = np.zeros((8, 4, 4), dtype=bool)
     for group, pair in enumerate(_OCT_ORDER[0]):

@@ -56,7 +56,9 @@ def save_model(
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
-        raise CheckpointError(f"Cannot write the model {path}: {error}. Free some space or choose another place.") from error
+        raise CheckpointError(
+            f"Cannot write the model {path}: {error}. Free some space or choose another place."
+        ) from error
 
 
 def find_model(path: Path) -> Path:

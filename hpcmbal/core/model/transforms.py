@@ -22,6 +22,7 @@ class Branch(nn.Module):
         self.branch = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the chain."""
         out: Tensor = self.branch(x)
         return out
 

@@ -26,7 +26,7 @@ class ContextSize:
     Attributes:
         width: Channels inside the network; the released models use three times the latent channels.
         adaptor_blocks: Depthwise blocks of each step's adaptor for scales (s1, s2, s3); 0 means one 1x1 convolution.
-        coarse_blocks: Blocks (before modulation, after modulation, after projection) of the network shared by s1 and s2.
+        coarse_blocks: Blocks of the network shared by s1 and s2: before modulation, after it, after the projection.
         fine_blocks: The same for s3.
         mlp_ratio: Expansion inside a block.
         attention_width: Channels of the cross-attention between steps. None: no attention, the context is the prior's

@@ -40,7 +40,18 @@ def start(photos: Path) -> Start:
     def run(folder: Path, *arguments: str, steps: int = 500) -> subprocess.Popen[str]:
         command = [sys.executable, "-W", "ignore", "-m", "hpcmbal", "train", "--preset", "standard-nano"]
         command += ["--train-data", str(photos), "--val-data", str(photos), "--save-path", str(folder)]
-        command += ["--batch-size", "1", "--patch-size", "64", "--max-steps", str(steps), "--save-freq", "1", "--device", "cpu"]
+        command += [
+            "--batch-size",
+            "1",
+            "--patch-size",
+            "64",
+            "--max-steps",
+            str(steps),
+            "--save-freq",
+            "1",
+            "--device",
+            "cpu",
+        ]
         command += ["--set", "training.num_threads=1", "--set", "output.validate_every=100000", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -88,13 +99,15 @@ def test_ctrl_c_and_sigterm_save_before_leaving(start: Start, tmp_path: Path, nu
     assert f"Interrupted after step {step}" in output
 
 
-def test_two_ranks_train_like_one_process_with_the_same_global_batch(start: Start, tmp_path: Path, photos: Path) -> None:
+def test_two_ranks_train_like_one_process_with_the_global_batch(start: Start, tmp_path: Path, photos: Path) -> None:
     common = ["--batch-size", "2", "--set", "optimizer.eps=1e-4"]
     alone = start(tmp_path / "alone", *common, steps=4)
     alone.communicate(timeout=120)
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "hpcmbal", "train", "--preset", "standard-nano", "--train-data", str(photos), "--val-data", str(photos)]
-    command += ["--patch-size", "64", "--max-steps", "4", "--device", "cpu", "--save-path", str(tmp_path / "both"), *common]
+    command += ["-m", "hpcmbal", "train", "--preset", "standard-nano", "--train-data", str(photos)]
+    command += ["--val-data", str(photos)]
+    command += ["--patch-size", "64", "--max-steps", "4", "--device", "cpu", "--save-path", str(tmp_path / "both")]
+    command += [*common]
     command += ["--set", "training.num_threads=1"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert result.returncode == 0, result.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,14 @@ def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six smooth random images, 96x80."""
     folder = tmp_path_factory.mktemp("photos")
     generator = np.random.default_rng(3)
     for number in range(6):
         coarse = Image.fromarray(generator.integers(0, 256, (6, 5, 3), dtype=np.uint8))
         coarse.resize((80, 96), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    yield folder
+    return folder
 
 
 @pytest.fixture

@@ -175,9 +175,11 @@ def test_a_damaged_checkpoint_is_refused_and_named(tiny_run: Run) -> None:
     (newest / "trainer.pt").write_bytes(data)
     with pytest.raises(CheckpointError, match="missing or damaged.*earlier checkpoint"):
         train(resume(settings, 8))
-    train(resume(settings.model_copy(update={"output": settings.output}), 8).model_copy(
-        update={"output": settings.output.model_copy(update={"checkpoint": newest.parent / "step-00000003"})}
-    ))
+    train(
+        resume(settings.model_copy(update={"output": settings.output}), 8).model_copy(
+            update={"output": settings.output.model_copy(update={"checkpoint": newest.parent / "step-00000003"})}
+        )
+    )
 
 
 def test_a_full_disk_loses_nothing(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

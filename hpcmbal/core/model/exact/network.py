@@ -9,7 +9,7 @@ from hpcmbal.core.entropy.tables import scale_indices, scale_thresholds
 from hpcmbal.core.model.attention import WindowCrossAttention
 from hpcmbal.core.model.context import HierarchicalContext
 from hpcmbal.core.model.exact.attention import ExactAttention
-from hpcmbal.core.model.exact.grid import LIMIT, to_grid
+from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT, to_grid
 from hpcmbal.core.model.exact.layers import exact_layer, exact_modulation
 from hpcmbal.core.model.hpcm import HPCM
 from hpcmbal.core.model.schedule import CodingPlan, coding_plan
@@ -63,11 +63,11 @@ class ExactNetwork(HierarchicalContext):
 
     def dequantise(self, symbols: Tensor, means: Tensor) -> Tensor:
         """`symbols + means` on the grid: what both sides take a latent to be. `means` in grid steps."""
-        return to_grid(symbols).add_(means).clamp_(-LIMIT, LIMIT)
+        return (symbols.double() * GRID_STEPS).add_(means).clamp_(-LIMIT, LIMIT)
 
     def table_indices(self, scales: Tensor) -> Tensor:
         """Coder's table of each latent, uint8, from scales in grid steps; exact, as it only compares."""
-        return torch.bucketize(scales, self.thresholds, right=True).to(torch.uint8)
+        return torch.bucketize(scales.contiguous(), self.thresholds, right=True).to(torch.uint8)
 
     def plan(self, height: int, width: int, device: torch.device) -> CodingPlan:
         """The coding plan; those of large images are made anew each time, as a few would fill the memory."""
