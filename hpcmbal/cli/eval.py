@@ -177,22 +177,17 @@ def _show_curves(curves: Sequence[Curve]) -> None:
     from hpcmbal.evaluation.curve import BPP, MS_SSIM_DB, PSNR
     from hpcmbal.evaluation.image_codec import DECODE_SECONDS, ENCODE_SECONDS
 
-    columns = (
-        ((BPP, "bpp", 4), (PSNR, "PSNR dB", 3), (MS_SSIM_DB, "MS-SSIM dB", 3)),
-        (
-            (ENCODE_SECONDS, "encode s", 3),
-            (DECODE_SECONDS, "decode s", 3),
-        ),
+    shown = (
+        (BPP, "bpp", 4),
+        (PSNR, "PSNR dB", 3),
+        (MS_SSIM_DB, "MS-SSIM dB", 3),
+        (ENCODE_SECONDS, "encode s", 3),
+        (DECODE_SECONDS, "decode s", 3),
     )
-    shown = [*columns[0], *columns[1]]
-    rows = [
-        [
-            curve.name,
-            *(_number(curve.results.get(key, (None,) * len(curve))[index], digits) for key, _, digits in shown),
-        ]
-        for curve in curves
-        for index in range(len(curve))
-    ]
+    rows = []
+    for curve in curves:
+        columns = [(curve.results.get(key, (None,) * len(curve)), digits) for key, _, digits in shown]
+        rows += [[curve.name, *(_number(column[i], digits) for column, digits in columns)] for i in range(len(curve))]
     _print_table(["curve", *(label for _, label, _ in shown)], rows)
 
 

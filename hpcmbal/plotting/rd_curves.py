@@ -169,7 +169,8 @@ def _focus(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
         return
     high = max(bpp for curve in chosen for bpp, _ in curve.points) * 1.25
     inside = [quality for curve in curves for bpp, quality in curve.points if bpp <= high]
-    if len(inside) > 1:
+    # Only if there is something to compare with inside; else all curves are shown, far from each other as they are.
+    if len(inside) >= sum(len(curve.points) for curve in chosen) + 2:
         axes.set_xlim(0, high)
         axes.set_ylim(min(inside) - 0.5, max(inside) + 0.5)
 

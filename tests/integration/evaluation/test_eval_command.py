@@ -1,0 +1,181 @@
+"""`hpcmbal eval` and `find-quality` through the real main, on small generated images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.data import chelsea
+
+from hpcmbal.cli.app import main
+from hpcmbal.core.model import HPCM, get_variant
+from hpcmbal.core.model.store import save_model
+from hpcmbal.evaluation import runner as runner_module
+from hpcmbal.evaluation.anchors import PillowAnchor
+from hpcmbal.evaluation.runner import Runner, TestImages
+from hpcmbal.evaluation.sample_store import SampleStore
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for index in range(5):
+        crop = chelsea()[index * 20 : index * 20 + 64, 100 : 100 + 96 + 8 * index]
+        Image.fromarray(np.ascontiguousarray(crop)).save(folder / f"photo.{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    network = HPCM(get_variant("hpcm-nano"))
+    # Untrained latents are all but zero: without this there would be nothing to code.
+    network.rate_gains.log_gain.data += 1.0
+    path = tmp_path_factory.mktemp("models") / "variable.v1.safetensors"
+    settings = {"settings": {"loss": {"variable_rate": True, "lmbda": 0.013}}, "step": 7}
+    save_model(path, "hpcm-nano", network.state_dict(), settings)
+    return path
+
+
+def results(folder: Path) -> dict[str, object]:
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def test_anchors_from_images_to_report(photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["eval", "--data", str(photographs), "--anchor", "jpeg,webp", "-o", str(tmp_path), "-j", "1"]
+    assert main([*arguments, "--bootstrap", "50"]) == 0
+    shown = capsys.readouterr().out
+    assert "BD-rate against 'jpeg' (hash of its points: PSNR (dB) " in shown
+    first = results(tmp_path)
+    assert [first["name"], *(other["name"] for other in first["others"])] == ["jpeg", "webp"]
+    assert len(first["results"]["bpp"]) == len(first["results"]["psnr-rgb"]) == 8
+    assert set(first["results_by_sample"]) == {f"photo.{index}.png" for index in range(5)}
+    assert first["meta"]["codec"]["settings"]["subsampling"] == 0
+    assert {"report.html", "results.csv", "bd_rate.json", "figures"} <= {path.name for path in tmp_path.iterdir()}
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".png", ".svg", ".pdf"}
+
+
+def test_real_files_and_estimates_agree(photographs: Path, model: Path, tmp_path: Path) -> None:
+    common = ["eval", "-m", str(model), "-q", "20,80", "-d", str(photographs), "--limit", "2", "--viewer", "1"]
+    assert main([*common, "-o", str(tmp_path / "files")]) == 0
+    assert main([*common, "--estimate", "-o", str(tmp_path / "estimate")]) == 0
+    files, estimate = (results(tmp_path / name) for name in ("files", "estimate"))
+    assert files["name"] == "variable.v1"
+    for sample in files["results_by_sample"].values():
+        for point in range(2):
+            strings = sum(sample[f"bytes_{scale}"][point] for scale in ("z", "s1", "s2", "s3"))
+            assert 0 < sample["file_bytes"][point] - strings <= 64
+            assert sample["bpp"][point] > sample["bpp-strings"][point]
+    assert files["results"]["bpp-strings"] == pytest.approx(estimate["results"]["bpp"], rel=0.05)
+    assert files["results"]["psnr-rgb"] == pytest.approx(estimate["results"]["psnr-rgb"], abs=0.05)
+    assert estimate["results"]["encoding_time"] == [None, None]
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, anchor = TestImages.from_folder(photographs), PillowAnchor("jpeg", (10.0, 50.0))
+    measured = 0
+    real = runner_module.measure
+
+    def measure(*arguments: object) -> object:
+        nonlocal measured
+        if measured == 4:
+            raise KeyboardInterrupt
+        measured += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(runner_module, "measure", measure)
+    store = tmp_path / "samples.jsonl"
+    with Runner(images, SampleStore(store)) as runner, pytest.raises(KeyboardInterrupt):
+        runner.evaluate(anchor)
+    assert len(SampleStore(store)) == 4
+    monkeypatch.setattr(runner_module, "measure", real)
+    with Runner(images, SampleStore(store)) as runner:
+        resumed = runner.evaluate(anchor)
+    with Runner(images, SampleStore(tmp_path / "fresh.jsonl")) as runner:
+        fresh = runner.evaluate(anchor)
+    for key in ("bpp", "psnr-rgb", "file_bytes"):
+        assert resumed.results[key] == fresh.results[key]
+    # Other points of the same codec are additions: nothing is measured twice.
+    with Runner(images, SampleStore(store)) as runner:
+        runner.evaluate(PillowAnchor("jpeg", (50.0, 90.0)))
+    assert len(SampleStore(store)) == 15
+
+
+@pytest.mark.slow
+def test_numbers_do_not_depend_on_workers_or_order(photographs: Path, tmp_path: Path) -> None:
+    curves = []
+    for workers in (1, 2):
+        images = TestImages.from_folder(photographs)
+        with Runner(images, SampleStore(tmp_path / f"{workers}.jsonl"), workers=workers) as runner:
+            curves.append(runner.evaluate(PillowAnchor("webp", (10.0, 60.0))))
+    for key in ("bpp", "psnr-rgb", "ms-ssim-rgb"):
+        assert curves[0].results[key] == curves[1].results[key]
+
+
+def test_compare_uses_stored_results_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, compressai = tmp_path / "ours.json", tmp_path / "compressai.json"
+    bpp = [0.1, 0.2, 0.4, 0.8]
+    ours.write_text(json.dumps({"name": "a", "results": {"bpp": [b * 0.9 for b in bpp], "psnr-rgb": [30, 33, 36, 39]}}))
+    compressai.write_text(
+        json.dumps(
+            {"name": "b", "description": "Inference (ans)", "results": {"bpp": bpp, "psnr-rgb": [30, 33, 36, 39]}}
+        )
+    )
+    arguments = [
+        "eval",
+        "--compare",
+        str(ours),
+        str(compressai),
+        "--bd-anchor",
+        "b",
+        "-o",
+        str(tmp_path / "out"),
+        "--json",
+    ]
+    assert main(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    (row,) = document["bd_rate"]["rows"]
+    assert row["comparison"]["bd_rate_percent"] == pytest.approx(-10.0, abs=1e-9)
+    assert "does not say which images" in row["comparison"]["notes"][0]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "Give --data DIR"),
+        (["--compare"], "--compare needs results files"),
+        (["--compare", "a.json", "--anchor", "jpeg"], "leave out --model, --data and --anchor"),
+        (["a.json"], "results files are for --compare"),
+        (["--data", ".", "--anchor", "gif"], "No anchor 'gif'"),
+        (["--interpolation", "linear"], "choose one of pchip, akima, cubic"),
+    ],
+)
+def test_wrong_options_end_with_code_2(
+    arguments: list[str], problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", *arguments, "-o", str(tmp_path)]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_an_unreadable_image_is_an_error_not_an_omission(photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes((photographs / "photo.0.png").read_bytes()[:300])
+    assert main(["eval", "--data", str(tmp_path), "--anchor", "jpeg", "-o", str(tmp_path / "out")]) == 3
+
+
+def test_find_quality(photographs: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = str(photographs / "photo.0.png")
+    assert main(["find-quality", image, "--target-psnr", "33", "--anchor", "jpeg", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["psnr-rgb"] >= 33
+    coded = PillowAnchor("jpeg").code_at(np.asarray(Image.open(image)), found["quality"])
+    assert coded.file_bytes == found["file_bytes"]
+    assert main(["find-quality", image, "--target-bpp", "1.0", "--model", str(model), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bpp"] <= 1.0
+    assert main(["find-quality", image, "--target-bpp", "2"]) == 2
