@@ -26,6 +26,9 @@ SCALE_COLOURS = {"z": "#000000", "s1": "#D55E00", "s2": "#56B4E9", "s3": "#009E7
 SCALE_HATCHES = {"z": "", "s1": "//", "s2": "..", "s3": "xx"}
 FIGURE_FORMATS = ("png", "svg", "pdf")
 
+_LEGEND_INSIDE = 7
+"""With more curves the legend would hide some of them, and stands beside the figure."""
+
 Role = Literal["model", "anchor", "published"]
 
 
@@ -69,7 +72,11 @@ def rd_figure(curves: Sequence[DrawnCurve], quality_label: str, title: str = "")
             _draw(axes, curve, index)
         _focus(axes, curves)
         _finish(axes, "Rate (bits per pixel)", quality_label, title)
-        axes.legend(fontsize=8, framealpha=0.9)
+        if len(curves) > _LEGEND_INSIDE:
+            figure.set_figwidth(9.0)
+            figure.legend(fontsize=8, loc="outside right upper")
+        else:
+            axes.legend(fontsize=8, framealpha=0.9)
         return figure
 
 

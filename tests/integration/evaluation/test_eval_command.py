@@ -70,7 +70,8 @@ def test_real_files_and_estimates_agree(photographs: Path, model: Path, tmp_path
             strings = sum(sample[f"bytes_{scale}"][point] for scale in ("z", "s1", "s2", "s3"))
             assert 0 < sample["file_bytes"][point] - strings <= 64
             assert sample["bpp"][point] > sample["bpp-strings"][point]
-    assert files["results"]["bpp-strings"] == pytest.approx(estimate["results"]["bpp"], rel=0.05)
+    # The coder ends each of four segments with a byte or two: 0.01 bpp at this size.
+    assert files["results"]["bpp-strings"] == pytest.approx(estimate["results"]["bpp"], rel=0.05, abs=0.01)
     assert files["results"]["psnr-rgb"] == pytest.approx(estimate["results"]["psnr-rgb"], abs=0.05)
     assert estimate["results"]["encoding_time"] == [None, None]
 
