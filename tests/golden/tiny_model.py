@@ -11,14 +11,15 @@ import torch
 from hpcmbal.core.model import HPCM, Variant
 from hpcmbal.core.model.variants import ContextSize, Stage
 
-STAGES = (Stage(8, 0), Stage(8, 1), Stage(16, 1), Stage(16, 0))
+LATENT_CHANNELS = 16
+STAGES = (Stage(8, 0), Stage(8, 1), Stage(16, 1), Stage(LATENT_CHANNELS, 0))
 
 
 def tiny_variant(*, rate_levels: int = 4, attention_width: int = 8) -> Variant:
-    """Every kind of layer that the larger variants have, in about 16,000 weights."""
+    """Every kind of layer that the larger variants have, in about 40,000 weights."""
     return Variant(
         name="golden-tiny",
-        latent_channels=16,
+        latent_channels=LATENT_CHANNELS,
         hyper_channels=8,
         analysis=STAGES,
         synthesis=STAGES,
@@ -55,4 +56,6 @@ def _weights(name: str, shape: tuple[int, ...]) -> torch.Tensor:
         values = 0.9 * uniform / math.sqrt(math.prod(shape[1:]))
     else:
         values = 0.3 * uniform
+    if shape == (2 * LATENT_CHANNELS,):
+        values[:LATENT_CHANNELS] += 1.5  # the half of the channels that predicts scales
     return torch.from_numpy(values.astype(np.float32))

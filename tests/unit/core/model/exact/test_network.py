@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from hpcmbal.core.entropy.coder import SymbolDecoder
+from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.model.exact.grid import GRID_STEPS
 from hpcmbal.core.model.identity import model_id
@@ -85,6 +87,41 @@ def test_other_symbols_are_noticed_in_every_segment(tiny: Any, latents: tuple[Te
     segments[index] = Segment(segments[index].data, crc ^ 1)
     with pytest.raises(BitstreamError, match=f"Segment {('z', 's1', 's2', 's3')[index]} decodes to other symbols"):
         decode_latents(tiny.exact, [segments], HEIGHT, WIDTH, CPU)
+
+
+def test_latents_that_follow_the_model_take_the_bytes_that_it_estimates(tiny: Any) -> None:
+    generator = np.random.default_rng(6)
+    network, height, width = tiny.exact, 32, 32
+    z_scales = tiny.network.scales_hyper.detach().double()
+    z = network.means_hyper / GRID_STEPS + sample(z_scales.expand(1, -1, height // 4, width // 4), generator)
+    y = torch.zeros(1, network.variant.latent_channels * height * width, dtype=torch.float64)
+    scales_in_order, values_in_order = [], []
+
+    def draw(step: Step, scales: Tensor, means: Tensor) -> Tensor:
+        values = sample((scales / GRID_STEPS).clamp(0.12, 64), generator)
+        scales_in_order.append(scales / GRID_STEPS)
+        values_in_order.append(values)
+        y[:, step.latent_index] = values + means / GRID_STEPS
+        decoded: Tensor = network.dequantise(values, means)
+        return decoded
+
+    with torch.no_grad():
+        z_values = (z - network.means_hyper / GRID_STEPS).round()
+        network.walk(network.hyper_params(z_values), draw)
+        likelihood = GeneralizedGaussian().double()
+        bits = -likelihood(torch.cat(values_in_order, 1), torch.cat(scales_in_order, 1)).log2().sum()
+        bits -= likelihood(z_values, z_scales).log2().sum()
+    (segments,) = encode_latents(network, y.view(1, -1, height, width), z).segments
+    payload = sum(len(segment.data) for segment in segments)
+    assert payload == pytest.approx(float(bits) / 8, rel=0.005, abs=16)
+    assert payload > 3000
+
+
+def sample(scales: Tensor, generator: np.random.Generator) -> Tensor:
+    """Integers that follow the generalised Gaussian of each of `scales`."""
+    shape = tuple(scales.shape)
+    magnitudes = generator.gamma(2 / 3, size=shape) ** (2 / 3) * generator.choice([-1, 1], shape)
+    return (torch.from_numpy(magnitudes) * scales.double()).round()
 
 
 def test_z_is_in_the_order_of_its_channels(tiny: Any, latents: tuple[Tensor, Tensor]) -> None:

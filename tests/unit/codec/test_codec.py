@@ -1,0 +1,145 @@
+"""Whole files in memory: compress, decompress, preview, refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpcmbal.codec.bitstream import RATE_STEPS, Container, read_container, write_container
+from hpcmbal.codec.codec import compress, compress_picture, decompress, decompress_container
+from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model
+from hpcmbal.codec.picture import Picture
+from hpcmbal.core.entropy.segments import Segment
+from hpcmbal.core.model.store import save_model
+from hpcmbal.errors import BitstreamError, CheckpointError, DataError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def picture() -> Picture:
+    generator = np.random.default_rng(2)
+    coarse = np.kron(generator.normal(128, 50, (9, 12, 3)), np.ones((8, 8, 1)))
+    return Picture(np.clip(coarse[:70, :91], 0, 255).astype(np.uint8), icc=b"icc", exif=b"Exif\0\0x")
+
+
+@pytest.fixture(scope="module")
+def data(tiny: Any, picture: Picture) -> bytes:
+    return compress_picture(picture, tiny, 80)
+
+
+def test_a_file_decodes_to_the_size_and_the_metadata(tiny: Any, data: bytes, picture: Picture) -> None:
+    image = decompress(data, model=tiny)
+    assert (image.mode, image.size) == ("RGB", (91, 70))
+    assert (image.info["icc_profile"], image.info["exif"]) == (b"icc", b"Exif\0\0x")
+    assert picture.pixels.shape == (70, 91, 3)
+
+
+def test_encoding_is_deterministic(tiny: Any, data: bytes, picture: Picture) -> None:
+    assert compress_picture(picture, tiny, 80) == data
+
+
+def test_quality_changes_the_size(tiny: Any, picture: Picture) -> None:
+    sizes = [len(compress_picture(picture, tiny, quality)) for quality in (1, 40, 100)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+
+
+def test_gray_stays_gray(tiny: Any) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8))
+    assert decompress(compress(image, tiny), model=tiny).mode == "L"
+
+
+def test_alpha_is_lossless(tiny: Any) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    decoded = decompress(compress(Image.fromarray(values), tiny), model=tiny)
+    assert decoded.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(decoded)[..., 3], values[..., 3])
+
+
+@pytest.mark.parametrize("scales", [0, 1, 2])
+def test_previews_are_what_truncated_files_give(tiny: Any, data: bytes, scales: int) -> None:
+    container = read_container(data)
+    whole = write_container(Container(container.header, container.segments))
+    kept = len(whole) - sum(len(segment.data) for segment in container.segments[scales + 1 :])
+    preview = decompress_container(container, tiny, scales)
+    cut = decompress(data[: kept - 10], model=tiny, allow_truncated=True)
+    np.testing.assert_array_equal(np.asarray(cut), preview.pixels)
+
+
+def test_scales_are_0_to_3(tiny: Any, data: bytes) -> None:
+    with pytest.raises(SettingsError, match=r"--scales should be 0 to 3\. Found 4"):
+        decompress(data, model=tiny, scales=4)
+
+
+@pytest.mark.parametrize("quality", [0, 100.5, float("nan")])
+def test_quality_is_1_to_100(tiny: Any, picture: Picture, quality: float) -> None:
+    with pytest.raises(SettingsError, match="--quality should be 1 to 100"):
+        compress_picture(picture, tiny, quality)
+
+
+def test_symbols_that_differ_are_an_error_and_no_picture(tiny: Any, data: bytes) -> None:
+    container = read_container(data)
+    segments = list(container.segments)
+    segments[2] = Segment(segments[2].data, (segments[2].symbols_crc or 0) ^ 4)
+    with pytest.raises(BitstreamError, match="Segment s2 decodes to other symbols than were encoded"):
+        decompress_container(Container(container.header, tuple(segments)), tiny)
+
+
+def test_images_beyond_the_format_are_refused(tiny: Any) -> None:
+    with pytest.raises(DataError, match="a side may have at most 65,535"):
+        compress(Image.new("L", (70_000, 1)), tiny)
+
+
+class TestModels:
+    @pytest.fixture
+    def stored(self, tmp_path: Path) -> Path:
+        """A model file of the smallest named variant, with arbitrary weights."""
+        import torch
+
+        from hpcmbal.core.model import HPCM, get_variant
+
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            save_model(tmp_path / "models" / "mine.safetensors", "hpcm-nano", HPCM(get_variant("hpcm-nano")).state_dict())
+        return tmp_path / "models" / "mine.safetensors"
+
+    def test_a_model_is_found_by_its_id(self, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = load_codec_model(stored)
+        assert find_codec_model(model.model_id, [stored.parent]) is model
+        monkeypatch.setenv("HPCMBAL_MODEL_DIR", f"/nowhere:{stored.parent}")
+        assert find_codec_model(model.model_id).name == "mine"
+
+    def test_a_missing_model_is_named_with_the_places(self, stored: Path) -> None:
+        with pytest.raises(CheckpointError, match=f"id 6162636465666768, .*{stored.parent}.*--model-dir"):
+            find_codec_model(b"abcdefgh", [stored.parent])
+
+    def test_an_unknown_name_lists_what_there_is(self) -> None:
+        with pytest.raises(CheckpointError, match="There is no model 'hpcm-giant': packaged are:"):
+            load_codec_model("hpcm-giant")
+
+    def test_a_file_that_changed_is_read_again(self, stored: Path) -> None:
+        before = load_codec_model(stored)
+        weights = before.network.state_dict()
+        save_model(stored, "hpcm-nano", {**weights, "means_hyper": weights["means_hyper"] + 1})
+        assert load_codec_model(stored).model_id != before.model_id
+
+    def test_a_file_of_another_model_is_refused(self, tiny: Any, stored: Path, data: bytes) -> None:
+        other = load_codec_model(stored)
+        with pytest.raises(BitstreamError, match=f"written by the model {tiny.model_id.hex()}; mine is"):
+            decompress(data, model=other)
+
+    def test_rate_and_model_go_together(self, tiny: Any) -> None:
+        import runpy
+
+        made = runpy.run_path(str(Path(__file__).parents[2] / "golden" / "tiny_model.py"))
+        fixed = CodecModel(made["tiny_model"](made["tiny_variant"](rate_levels=0)), "fixed")
+        assert fixed.rate_of(None) == 0
+        with pytest.raises(SettingsError, match="fixed has one fixed rate"):
+            fixed.rate_of(50)
+        with pytest.raises(BitstreamError, match="does not suit fixed, a model of a fixed rate"):
+            fixed.lmbda_of(50 * RATE_STEPS)
+        with pytest.raises(BitstreamError, match="a model of a variable rate"):
+            tiny.lmbda_of(0)
