@@ -42,6 +42,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "plot-run": LazyCommand("hpcmbal.cli.plot_run", "Draw the curves of trainings from their logs."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
+    "export-checkpoint": LazyCommand("hpcmbal.cli.export_checkpoint", "Write weights as CompressAI's tools read them."),
 }
 """Every subcommand: one module with a `typer.Typer` named `app`, and one line here."""
 

@@ -48,6 +48,8 @@ class PreflightItem:
 def run_preflight(settings: RunSettings) -> list[PreflightItem]:
     """Check data, model, device, duration and memory, with one or two real training steps on throw-away weights.
 
+    A finished run that is resumed has no steps left: nothing is measured then, and the duration says so.
+
     Raises:
         HpcmbalError: Something that no training could survive, such as a missing folder.
     """
@@ -57,14 +59,16 @@ def run_preflight(settings: RunSettings) -> list[PreflightItem]:
         torch.set_num_threads(settings.training.num_threads)
     steps = total_steps(settings, len(train_images))
     left = steps - (open_checkpoint(settings.output.checkpoint).step if settings.output.checkpoint else 0)
-    measured = measure_step(settings, train_images, device, steps)
-    return [
+    items = [
         PreflightItem("data", "ok", f"{len(train_images)} training images, {len(validation_images)} for validation"),
         _model_item(settings),
         _device_item(device),
-        _duration_item(settings, measured, max(0, left), device),
-        _memory_item(settings, measured, device),
     ]
+    if left <= 0:
+        detail = f"nothing left to do: all {steps} steps are done. Raise --max-steps or --epochs to train on"
+        return [*items, PreflightItem("duration", "ok", detail)]
+    measured = measure_step(settings, train_images, device, steps)
+    return [*items, _duration_item(settings, measured, left, device), _memory_item(settings, measured, device)]
 
 
 @dataclass(frozen=True)
@@ -177,12 +181,18 @@ def _duration_item(settings: RunSettings, measured: MeasuredStep, steps: int, de
     detail = f"{steps} steps, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
     if seconds < LONG_SECONDS or device.type != "cpu":
         return PreflightItem("duration", "ok", detail)
-    small = load_run_settings(SMALL_PRESET, flags={"--train-data": settings.data.train})
-    images = open_data(small.data)[0]
-    small_steps = total_steps(small, len(images))
-    small_seconds = small_steps * measure_step(small, images, device, small_steps).seconds
+    small_seconds = _small_preset_seconds(settings, device)
     proposal = f"; `--preset {SMALL_PRESET}` takes {readable_seconds(small_seconds)}"
-    return PreflightItem("duration", "warning", detail + proposal)
+    return PreflightItem("duration", "warning", detail + (proposal if small_seconds < seconds else ""))
+
+
+def _small_preset_seconds(settings: RunSettings, device: torch.device) -> float:
+    """How long the small preset would take on the same images and device, with the threads that are set already."""
+    folders = {"--train-data": settings.data.train, "--val-data": settings.data.val}
+    small = load_run_settings(SMALL_PRESET, flags=folders)
+    images = open_data(small.data)[0]
+    steps = total_steps(small, len(images))
+    return steps * measure_step(small, images, device, steps).seconds
 
 
 def _memory_item(settings: RunSettings, measured: MeasuredStep, device: torch.device) -> PreflightItem:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpcmbal.errors import DataError, MissingExtraError
+from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, SettingsError
 from hpcmbal.settings import RunSettings
 
 LOG_FILE = "metrics.jsonl"
@@ -30,17 +30,27 @@ class JsonlTracker:
     Args:
         folder: Where the log goes.
         resume_step: Lines beyond this step are dropped first: they are about to be made again.
+
+    Raises:
+        CheckpointError: The folder or the log cannot be written.
+        DataError: The log that is there cannot be read.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / LOG_FILE
-        if self.path.exists():
-            kept = [line for line in read_log(self.path) if line["step"] <= resume_step and resume_step > 0]
-            partial = self.path.with_suffix(".partial")
-            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            partial.replace(self.path)
-        self._file = self.path.open("a", encoding="utf-8")
+        _make_folder(folder)
+        try:
+            if self.path.exists():
+                self._drop_after(resume_step)
+            self._file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def _drop_after(self, step: int) -> None:
+        kept = [line for line in read_log(self.path) if line["step"] <= step and step > 0]
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        partial.replace(self.path)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append a line."""
@@ -61,13 +71,18 @@ class WandbTracker:
             import wandb
         except ImportError as error:
             raise MissingExtraError("--tracker wandb", "wandb") from error
-        folder.mkdir(parents=True, exist_ok=True)
-        self._run = wandb.init(
-            project=settings.tracking.wandb_project or "hpcmbal",
-            name=settings.tracking.wandb_name,
-            dir=str(folder),
-            config=settings.model_dump(mode="json"),
-        )
+        _make_folder(folder)
+        try:
+            self._run = wandb.init(
+                project=settings.tracking.wandb_project or "hpcmbal",
+                name=settings.tracking.wandb_name,
+                dir=str(folder),
+                config=settings.model_dump(mode="json"),
+            )
+        except wandb.Error as error:
+            raise SettingsError(
+                f"--tracker wandb: Weights & Biases did not start: {error}. Run `wandb login`, or set WANDB_MODE=offline."
+            ) from error
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Send the metrics."""
@@ -110,10 +125,26 @@ def open_trackers(settings: RunSettings, folder: Path, resume_step: int) -> list
 
     Raises:
         MissingExtraError: The tracker's package is not installed.
+        CheckpointError: `folder` cannot be written.
     """
+    _make_folder(folder)
     name = settings.tracking.tracker
     extra: list[Tracker] = [] if name == "none" else [TRACKERS[name](settings, folder)]
     return [JsonlTracker(folder, resume_step), *extra]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"Cannot write the log {path}: {error.strerror}. Choose a --save-path (or --log-dir) that you may write and that "
+        "has space; what was saved before is untouched."
+    )
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

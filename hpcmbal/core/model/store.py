@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,32 @@ def save_model(
         raise CheckpointError(
             f"Cannot write the model {path}: {error}. Free some space or choose another place."
         ) from error
+
+
+def export_state_dict(model: Path, path: Path) -> ModelHeader:
+    """Write the weights at `model` (see `find_model`) as a plain PyTorch state dict: beside its place, then renamed.
+
+    Returns:
+        What the model file says about itself.
+
+    Raises:
+        CheckpointError: The model cannot be read, or `path` cannot be written; what was there before is untouched.
+    """
+    file = find_model(model)
+    header, weights = read_header(file), read_weights(file)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as target:
+            torch.save(weights, target)
+            target.flush()
+            os.fsync(target.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise CheckpointError(f"Cannot write {path}: {error}. Free some space or choose another --output.") from error
+    return header
 
 
 def find_model(path: Path) -> Path:
