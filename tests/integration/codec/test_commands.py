@@ -1,0 +1,169 @@
+"""compress, decompress and info through the real command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hpcmbal.cli.app import main
+from hpcmbal.core.model import HPCM, get_variant
+from hpcmbal.core.model.store import save_model
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        save_model(folder / "mine.safetensors", "hpcm-nano", HPCM(get_variant("hpcm-nano")).state_dict())
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    generator = np.random.default_rng(7)
+    for name, shape in (("a.png", (40, 50, 3)), ("b.jpg", (30, 20)), ("c.webp", (33, 65, 4))):
+        Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def run(models: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("HPCMBAL_MODEL_DIR", str(models))
+
+    def call(*arguments: object) -> int:
+        extra = ["--model", str(models / "mine.safetensors")] if arguments[0] == "compress" else []
+        return main([str(argument) for argument in (*arguments, *extra)])
+
+    return call
+
+
+def test_there_and_back(run: Any, photos: Path) -> None:
+    assert run("compress", photos / "a.png") == 0
+    assert run("decompress", photos / "a.hpcm", "-o", photos / "back.png") == 0
+    with Image.open(photos / "back.png") as image:
+        assert (image.size, image.mode) == ((50, 40), "RGB")
+
+
+def test_a_folder_with_a_table(run: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compress", photos, "-o", tmp_path / "out", "--verify", "--workers", 2) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.hpcm", "b.hpcm", "c.hpcm"]
+    table = capsys.readouterr().err
+    assert all(word in table for word in ("Before", "After", "bpp", "PSNR", "dB"))
+    assert run("decompress", tmp_path / "out") == 0
+    with Image.open(tmp_path / "out" / "b.png") as gray, Image.open(tmp_path / "out" / "c.png") as colour:
+        assert (gray.mode, colour.mode) == ("L", "RGBA")
+
+
+def test_one_bad_file_does_not_stop_the_others(
+    run: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "bad.png").write_bytes(b"junk")
+    assert run("compress", photos, "-o", tmp_path / "out") == 3
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    errors = capsys.readouterr().err
+    assert "bad.png: not an image" in errors
+    assert "1 of 4 files failed" in errors
+
+
+def test_outputs_are_not_overwritten_without_force(
+    run: Any, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a.hpcm").write_bytes(b"precious")
+    assert run("compress", photos / "a.png") == 3
+    assert (photos / "a.hpcm").read_bytes() == b"precious"
+    assert "exists already. Overwrite it with --force" in capsys.readouterr().err
+    assert run("compress", photos / "a.png", "--force") == 0
+    assert (photos / "a.hpcm").read_bytes().startswith(b"HPCM")
+
+
+def test_nothing_is_left_where_writing_fails(run: Any, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert run("compress", photos / "a.png", "-o", tmp_path / "file" / "a.hpcm") != 0
+    assert not list(tmp_path.glob("**/*.partial"))
+
+
+class _Standard(io.TextIOWrapper):
+    """A standard stream over bytes in memory."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.bytes = io.BytesIO(data)
+        super().__init__(self.bytes, write_through=True)
+
+
+def test_standard_streams(run: Any, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", _Standard((photos / "a.png").read_bytes()))
+    out = _Standard()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run("compress", "-") == 0
+    compressed = out.bytes.getvalue()
+    assert compressed.startswith(b"HPCM")
+    monkeypatch.setattr(sys, "stdin", _Standard(compressed))
+    out = _Standard()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run("decompress", "-") == 0
+    assert Image.open(io.BytesIO(out.bytes.getvalue())).size == (50, 40)
+
+
+def test_two_inputs_for_one_output_are_refused(run: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (4, 4)).save(photos / "a.jpg")
+    assert run("compress", photos) == 3
+    assert "would both become" in capsys.readouterr().err
+
+
+def test_a_cut_off_file_gives_a_preview_on_request(run: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("compress", photos / "a.png")
+    data = (photos / "a.hpcm").read_bytes()
+    (photos / "cut.hpcm").write_bytes(data[:-1])
+    assert run("decompress", photos / "cut.hpcm") == 4
+    assert "ends inside segment s3" in capsys.readouterr().err
+    assert run("decompress", photos / "cut.hpcm", "--allow-truncated") == 0
+    assert run("info", photos / "cut.hpcm") == 0
+    assert "incomplete: The file ends inside segment s3" in capsys.readouterr().out
+
+
+def test_info_needs_no_model(run: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("compress", photos / "a.png", "--quality", 30)
+    capsys.readouterr()
+    assert main(["info", str(photos / "a.hpcm"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["width"], facts["height"], facts["quality"]) == (50, 40, 30)
+    assert [part["name"] for part in facts["parts"]] == ["container", "z", "s1", "s2", "s3"]
+    assert sum(part["bytes"] for part in facts["parts"]) == facts["bytes"] == (photos / "a.hpcm").stat().st_size
+
+
+def test_a_missing_model_is_a_clear_error(
+    photos: Path, run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("compress", photos / "a.png")
+    monkeypatch.delenv("HPCMBAL_MODEL_DIR")
+    assert main(["decompress", str(photos / "a.hpcm"), "-o", str(photos / "back.png")]) == 5
+    assert "which wrote this file, was not found. Searched:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["compress", "missing.png"], 3, "missing.png: cannot be read"),
+        (["compress", "{photos}/a.png", "--quality", "0"], 2, "--quality should be 1 to 100. Found 0"),
+        (["compress", "{photos}", "-o", "{photos}/a.png"], 2, "--output should be a folder"),
+        (["decompress", "{photos}/a.png", "-o", "{photos}/x.png"], 4, "Not an hpcmbal file"),
+        (["compress", "{photos}/a.png", "--max-pixels", "1999"], 3, "more than the limit of 1,999"),
+        (["compress", "-", "{photos}/a.png"], 2, "stands alone"),
+    ],
+)
+def test_errors_name_the_problem(
+    arguments: list[str], code: int, message: str, run: Any, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*(argument.format(photos=photos) for argument in arguments)) == code
+    assert message in capsys.readouterr().err
