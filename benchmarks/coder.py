@@ -19,6 +19,7 @@ REPEATS = 7
 
 
 def main() -> None:
+    """Measure and print."""
     generator = np.random.default_rng(0)
     tables = generator.integers(0, SCALE_COUNT, COUNT).astype(np.uint8)
     alpha = np.array(scale_grid())[tables] / 1024

@@ -30,9 +30,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 
 @app.command(
     "compress",
-    epilog="[bold]Examples[/bold]: hpcmbal compress photo.png, hpcmbal compress photos/ -o small/ --quality 30 --verify",
+    epilog="[bold]Examples[/bold]: hpcmbal compress photo.png, hpcmbal compress photos/ -o small/ -q 30 --verify",
 )
-def compress(
+def compress(  # noqa: PLR0917 (typer fills them by name)
     inputs: Annotated[list[Path], typer.Argument(help="Images or folders of images; '-' is standard input.")],
     output: Output = None,
     model: Annotated[

@@ -28,9 +28,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 
 @app.command(
     "decompress",
-    epilog="[bold]Examples[/bold]: hpcmbal decompress photo.hpcm, hpcmbal decompress photo.hpcm -o preview.jpg --scales 1",
+    epilog="[bold]Examples[/bold]: hpcmbal decompress photo.hpcm, hpcmbal decompress photo.hpcm -o s.jpg --scales 1",
 )
-def decompress(
+def decompress(  # noqa: PLR0917 (typer fills them by name)
     inputs: Annotated[list[Path], typer.Argument(help="Files or folders of files; '-' is standard input.")],
     output: Output = None,
     model_dir: ModelDirs = None,

@@ -114,7 +114,7 @@ def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: i
     truncated = None
     try:
         for name in SEGMENTS:
-            segments.append(_read_segment(reader, name, head_crc))
+            segments.append(_read_segment(reader, name, head_crc))  # noqa: PERF401 (what was read counts if the next fails)
         for name in names:
             chunks[name] = _read_part(reader, f"chunk {name}", head_crc)
     except TruncatedError as error:

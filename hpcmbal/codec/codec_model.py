@@ -21,7 +21,7 @@ DEFAULT_MODEL = "hpcm-nano"
 DEFAULT_QUALITY = 50.0
 MODEL_DIR_VARIABLE = "HPCMBAL_MODEL_DIR"
 PACKAGED_MODELS = Path(__file__).resolve().parent.parent / "models"
-"""Models that come with the package, one `NAME.safetensors` each; older ones stay, so that their files stay decodable."""
+"""Models that come with the package, one `NAME.safetensors` each; older ones stay, for the files that they wrote."""
 MODEL_ID_KEY = "model_id"
 """Key of a model file's metadata that holds the id in hexadecimal; saves reading the weights while searching."""
 _CACHED_MODELS = 4
@@ -106,7 +106,7 @@ def load_codec_model(name_or_path: str | Path | None = None, *, device: str = "c
 
 
 def find_codec_model(wanted: bytes, model_dirs: Sequence[str | Path] = (), *, device: str = "cpu") -> CodecModel:
-    """The model whose id a file names: in `model_dirs`, then in those of HPCMBAL_MODEL_DIR, then among the packaged ones.
+    """The model whose id a file names: in `model_dirs`, then HPCMBAL_MODEL_DIR, then among the packaged ones.
 
     Raises:
         CheckpointError: It is nowhere; the message names the id and the places.
@@ -121,7 +121,7 @@ def find_codec_model(wanted: bytes, model_dirs: Sequence[str | Path] = (), *, de
                     return model
     raise CheckpointError(
         f"The model with id {wanted.hex()}, which wrote this file, was not found. Searched: "
-        f"{', '.join(map(str, places))}. Get the model's file and give its folder with --model-dir or {MODEL_DIR_VARIABLE}."
+        f"{', '.join(map(str, places))}. Give the folder of the model's file with --model-dir or {MODEL_DIR_VARIABLE}."
     )
 
 

@@ -31,12 +31,7 @@ def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIM
     """
     try:
         with _open(data, pixel_limit) as image:
-            pixels = image.width * image.height
-            if pixels > pixel_limit:
-                raise DataError(
-                    f"{image.width} x {image.height} pixels are more than the limit of {pixel_limit:,}. "
-                    "Raise --max-pixels if you trust the file."
-                )
+            _check_size(image, pixel_limit)
             return picture_of(image)
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
@@ -88,6 +83,14 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
+
+
+def _check_size(image: Image.Image, pixel_limit: int) -> None:
+    if image.width * image.height > pixel_limit:
+        raise DataError(
+            f"{image.width} x {image.height} pixels are more than the limit of {pixel_limit:,}. "
+            "Raise --max-pixels if you trust the file."
+        )
 
 
 def _open(data: bytes, pixel_limit: int) -> Image.Image:

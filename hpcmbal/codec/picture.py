@@ -77,8 +77,8 @@ class Picture:
 def picture_of(image: Image.Image) -> Picture:
     """What of `image` is coded.
 
-    Orientation is applied; palettes are looked up; CMYK, YCbCr, HSV and Lab become RGB (CMYK by its ICC profile if it has
-    a usable one); 16 bits are reduced to 8 with a warning; ICC and EXIF are kept.
+    Orientation is applied; palettes are looked up; CMYK, YCbCr, HSV and Lab become RGB (CMYK by its ICC profile if
+    it has a usable one); 16 bits are reduced to 8 with a warning; ICC and EXIF are kept.
 
     Raises:
         DataError: The image is animated, cannot be decoded, has no pixels, or has values without an 8-bit meaning.
@@ -167,7 +167,7 @@ def _reduced(image: Image.Image) -> tuple[Bytes2d, Bytes2d | None]:
     lowest, highest, full = float(values.min()), float(values.max()), 1.0 if image.mode == "F" else 65535.0
     if not (lowest >= 0 and highest <= full):  # a NaN fails this, too
         raise DataError(
-            f"Mode {image.mode} with values from {lowest:g} to {highest:g} has no 8-bit meaning; allowed are 0 to {full:g}."
+            f"Mode {image.mode} with values from {lowest:g} to {highest:g} has no 8-bit meaning; allowed 0 to {full:g}."
         )
     transparent = image.info.get("transparency")
     alpha = np.where(values == transparent, 0, 255).astype(np.uint8) if isinstance(transparent, int) else None

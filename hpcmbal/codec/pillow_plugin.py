@@ -6,6 +6,8 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
+from hpcmbal.errors import BitstreamError
+
 FORMAT = "HPCM"
 EXTENSION = ".hpcm"
 MIME_TYPE = "image/x-hpcm"
@@ -15,8 +17,8 @@ _SIGNATURE = b"HPCM"
 class HpcmImageFile(ImageFile.ImageFile):
     """An `.hpcm` file: the header is read when it is opened, the picture when it is loaded.
 
-    Damage is raised as `BitstreamError` when the header or the picture is read. Pillow's `Image.MAX_IMAGE_PIXELS` is not
-    changed and applies on top of our own pixel limit.
+    Damage is raised as `BitstreamError` when the header or the picture is read. Pillow's `Image.MAX_IMAGE_PIXELS` stays
+    as it is and applies on top of our own pixel limit.
     """
 
     format = FORMAT
@@ -25,7 +27,9 @@ class HpcmImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         from hpcmbal.codec.bitstream import read_container
 
-        self._data = self.fp.read()
+        if self.fp is None:
+            raise BitstreamError("The file was closed before it was read.")
+        self._data: bytes | None = self.fp.read()
         header = (container := read_container(self._data)).header
         self._size = (header.width, header.height)
         self._mode = ("L" if header.gray else "RGB") + ("A" if "alpha" in container.chunks else "")

@@ -1,7 +1,7 @@
 """`g_a` and `g_s` in horizontal strips, so that memory is bounded by the strip and not by the image.
 
-A strip is computed together with a halo of rows above and below, as many as the transform's receptive field reaches; the
-halo's output is thrown away. What remains is what the whole image gives.
+A strip is computed together with a halo of rows above and below, as many as the transform's receptive field reaches;
+the halo's output is thrown away. What remains is what the whole image gives.
 """
 
 from __future__ import annotations

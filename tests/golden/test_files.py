@@ -31,7 +31,9 @@ def smooth_noise(height: int, width: int, channels: int, seed: int) -> npt.NDArr
 
 def picture(name: str) -> Picture:
     if name == "colour":
-        return Picture(smooth_noise(72, 100, 3, seed=1), icc=b"profile " * 40, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+        return Picture(
+            smooth_noise(72, 100, 3, seed=1), icc=b"profile " * 40, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"
+        )
     if name == "gray_alpha":
         alpha = np.where(np.indices((33, 47)).sum(0) > 40, 255, 0).astype(np.uint8)
         return Picture(smooth_noise(33, 47, 1, seed=2)[..., 0], alpha=alpha)

@@ -1,4 +1,4 @@
-"""A tiny model whose weights are functions of their names: the golden files stay decodable whatever becomes of `hpcm-nano`."""
+"""A tiny model whose weights are functions of their names: golden files outlive changes of `hpcm-nano`."""
 
 from __future__ import annotations
 

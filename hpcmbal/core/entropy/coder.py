@@ -7,14 +7,16 @@ that one call codes a whole group; then follow the magnitudes of those that were
 batch  values [n], tables [n]  ->  group of table 0 | ... | group of table 63 | escape classes | signs | mantissas
 ```
 
-An escaped value v of a table that ends at m has the excess e = |v| - m - 1. Its class is the number of bits of e + 1, less
-one (Exp-Golomb of order 0), coded with probabilities 1/2, 1/4, ...; its mantissa is the rest of e + 1 below the top bit.
+An escaped value v of a table that ends at m has the excess e = |v| - m - 1. Its class is the number of bits of e + 1,
+less one (Exp-Golomb of order 0), coded with probabilities 1/2, 1/4, ...; its mantissa is the rest of e + 1 below the
+top bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import constriction
 import numpy as np
@@ -40,7 +42,7 @@ class SymbolEncoder:
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def encode(self, values: npt.NDArray[np.integer], tables: Tables) -> None:
+    def encode(self, values: npt.NDArray[np.integer[Any]], tables: Tables) -> None:
         """Append a batch: integers `values` `[n]`, 32 bit at most, and the table of each, `[n]` in 0..63.
 
         Raises:
@@ -118,7 +120,7 @@ class SymbolDecoder:
         return symbols
 
 
-def _check_batch(values: npt.NDArray[np.integer], tables: Tables) -> None:
+def _check_batch(values: npt.NDArray[np.integer[Any]], tables: Tables) -> None:
     if values.size and np.abs(values.astype(np.int64)).max() > np.iinfo(np.int32).max:
         raise NumericalError("A symbol does not fit 32 bits: the latents of this model are out of any sensible range.")
     if tables.size and tables.max() >= SCALE_COUNT:

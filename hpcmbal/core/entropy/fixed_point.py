@@ -1,7 +1,7 @@
 """Real functions evaluated in integer arithmetic, so that every machine gets the same bits.
 
-Values are integers in units of 2^-`FRACTION_BITS`. The error of every function here is below 2^-100, far below the 2^-24 to
-which tables are rounded: what a table holds is the correctly rounded real number, however it is computed.
+Values are integers in units of 2^-`FRACTION_BITS`. The error of every function here is below 2^-100, far below the
+2^-24 to which tables are rounded: what a table holds is the correctly rounded real number, however it is computed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GAMMA_2_3_SCALE = 10**79
 def half_mass(distance: int, scale: int) -> int:
     """Mass of the generalised Gaussian of shape 3/2 within `distance` of its mean, as a fixed-point number in [0, 1].
 
-    The regularised lower incomplete gamma function P(2/3, x) at x = t^(3/2), t = distance / scale, from its power series
+    The regularised lower incomplete gamma function P(2/3, x) at x = t^(3/2), t = distance / scale, by its power series
     x^(2/3) * sum_n (-x)^n / (n! (n + 2/3)); the factor in front is simply t.
 
     Args:

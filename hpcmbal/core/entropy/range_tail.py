@@ -12,13 +12,14 @@ _STATE_BITS = 64
 def shortest_tail(words: npt.NDArray[np.uint32], position: int, lower: int, extent: int) -> bytes:
     """Shorten a sealed stream of 32-bit words to the fewest bytes.
 
-    A range coder may end on any number inside its last interval. The decoder reads zeros after the end, so the number with
-    the most zero bytes at its end is the shortest; sealing in whole words would cost 2 to 5 bytes more in each segment.
+    A range coder may end on any number inside its last interval. The decoder reads zeros after the end, so the number
+    with the most zero bytes at its end is the shortest; sealing in whole words would cost 2 to 5 bytes more a segment.
 
     Args:
         words: The sealed stream, most significant word first.
-        position, lower, extent: The encoder's state: words already out, then the last interval `[lower, lower + extent)`
-            modulo 2^64 in the 64 bits that follow them.
+        position: Words that the encoder has let go of.
+        lower: Start of the last interval, modulo 2^64, in the 64 bits that follow those words.
+        extent: Its length.
 
     Returns:
         The bytes, most significant first.

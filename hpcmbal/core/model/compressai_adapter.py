@@ -1,7 +1,7 @@
 """HPCM as CompressAI's tools expect a model: one registered class per variant.
 
-Importing this module registers every variant with `compressai.registry`; `add_to_zoo` lets CompressAI's command-line tools
-find them too.
+Importing this module registers every variant with `compressai.registry`; `add_to_zoo` lets CompressAI's command-line
+tools find them too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hpcmbal.errors import BitstreamError, CheckpointError
 
 
 class Compressed(TypedDict):
-    """What `compress` returns: `strings[segment][image]` in the order z, s1, s2, s3, and the images' height and width."""
+    """What `compress` returns: `strings[segment][image]` in the order z, s1, s2, s3, and the images' size."""
 
     strings: list[list[bytes]]
     shape: tuple[int, int]
@@ -63,7 +63,7 @@ class CompressAIModel(HPCM):
             ) from error
         return model
 
-    def update(self, scale_table: Tensor | None = None, force: bool = False, update_quantiles: bool = False) -> bool:  # noqa: FBT001, FBT002 (CompressAI's signature)
+    def update(self, scale_table: Tensor | None = None, force: bool = False, update_quantiles: bool = False) -> bool:
         """Derive the exact path from the weights; call it after loading or training, before `compress`.
 
         Args:

@@ -24,7 +24,7 @@ LATENT_STRIDE = 16
 
 
 class EncodedLatents(NamedTuple):
-    """What `encode_latents` returns: for each image its four segments, and `y_hat` `[B, M, h, w]` as decoders see it."""
+    """For each image its four segments, and `y_hat` `[B, M, h, w]` as decoders see it."""
 
     segments: list[list[Segment]]
     y_hat: Tensor
@@ -110,7 +110,7 @@ def encode_latents(network: ExactNetwork, y: Tensor, z: Tensor) -> EncodedLatent
 
     Args:
         network: The exact path of the model.
-        y: Latents `[B, M, h, w]`, h and w multiples of 4; clamped to +-2^13, beyond which the exact path knows no value.
+        y: Latents `[B, M, h, w]`, h and w multiples of 4; clamped to +-2^13, the limit of the exact path.
         z: Side information `[B, N, h/4, w/4]` from `h_a`.
 
     Raises:
@@ -139,8 +139,8 @@ def decode_latents(
 
     Args:
         network: The exact path of the model that encoded.
-        images: For each image its segments in the order of `SEGMENTS`; `z` at least, and as many for every image. Latents
-            of missing scales take their predicted means.
+        images: For each image its segments in the order of `SEGMENTS`; `z` at least, and as many for every image.
+            Latents of missing scales take their predicted means.
         height, width: Of `y`; multiples of 4.
         device: Where the network is.
 

@@ -1,9 +1,9 @@
 """Code latents under the circumstances given on the command line and print digests: equal digests mean equal symbols.
 
-    python tests/integration/codec/exactness_digest.py hpcm-nano --threads 4 --batch 3 --no-onednn --write nano.json
+    python tests/integration/codec/exactness_digest.py hpcm-nano --threads 4 --batch 3 --write nano.json
     other-venv/bin/python tests/integration/codec/exactness_digest.py hpcm-nano --read nano.json
 
-The latents are functions of integers, so that nothing but the exact path has a say. `--write` stores the segments for a
+The latents are functions of integers: nothing but the exact path has a say. `--write` stores the segments for a
 second process, with another release of torch for example, which `--read`s and decodes them. `hpcm-base` takes the weights
 of `fill.py` in the folder that `--golden` names.
 """
@@ -45,7 +45,9 @@ def main() -> None:
     y_hat = decode_latents(network, images, height, width, torch.device("cpu"))
     if options.write:
         Path(options.write).write_text(json.dumps([(s.data.hex(), s.symbols_crc) for s in images[-1]]))
-    print(_digest(b"".join(s.data for s in images[-1])), _digest(y_hat[-1].numpy().astype("<f8").tobytes()))
+    print(  # noqa: T201 (a script)
+        _digest(b"".join(s.data for s in images[-1])), _digest(y_hat[-1].numpy().astype("<f8").tobytes())
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -82,7 +84,9 @@ def _latents(network: ExactNetwork, height: int, width: int) -> tuple[torch.Tens
     """Multiples of 1/256 between -8 and 8, by a multiplicative hash of their positions."""
     sizes = (network.variant.latent_channels, height, width), (network.variant.hyper_channels, height // 4, width // 4)
     hashed = [np.arange(np.prod(size), dtype=np.uint64) * np.uint64(2654435761) >> np.uint64(7) for size in sizes]
-    y, z = (((h % np.uint64(4096)).astype(np.float32) / 256 - 8).reshape(1, *s) for h, s in zip(hashed, sizes, strict=True))
+    y, z = (
+        ((h % np.uint64(4096)).astype(np.float32) / 256 - 8).reshape(1, *s) for h, s in zip(hashed, sizes, strict=True)
+    )
     return torch.from_numpy(y), torch.from_numpy(z)
 
 

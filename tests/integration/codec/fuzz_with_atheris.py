@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of parser and decoder, for a long run by hand: `pip install atheris`, then
 
-python tests/integration/codec/fuzz_with_atheris.py tests/golden/files -max_total_time=3600 -rss_limit_mb=1024 -timeout=2
+python tests/integration/codec/fuzz_with_atheris.py tests/golden/files -max_total_time=3600 -timeout=2
 """
 
 from __future__ import annotations

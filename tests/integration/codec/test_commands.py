@@ -76,9 +76,7 @@ def test_one_bad_file_does_not_stop_the_others(
     assert "1 of 4 files failed" in errors
 
 
-def test_outputs_are_not_overwritten_without_force(
-    run: Any, photos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_outputs_are_not_overwritten_without_force(run: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "a.hpcm").write_bytes(b"precious")
     assert run("compress", photos / "a.png") == 3
     assert (photos / "a.hpcm").read_bytes() == b"precious"
@@ -162,7 +160,7 @@ def test_a_missing_model_is_a_clear_error(
         (["compress", "-", "{photos}/a.png"], 2, "stands alone"),
     ],
 )
-def test_errors_name_the_problem(
+def test_errors_name_the_problem(  # noqa: PLR0917 (pytest fills them by name)
     arguments: list[str], code: int, message: str, run: Any, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*(argument.format(photos=photos) for argument in arguments)) == code

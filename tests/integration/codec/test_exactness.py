@@ -15,8 +15,14 @@ CIRCUMSTANCES: dict[str, tuple[list[str], dict[str, str]]] = {
     "2 threads": (["--threads", "2"], {}),
     "4 threads, batch of 3": (["--threads", "4", "--batch", "3"], {}),
     "no oneDNN, channels_last": (["--no-onednn", "--channels-last"], {}),
-    "SSE4.1": ([], {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}),
-    "AVX2": (["--threads", "2"], {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}),
+    "SSE4.1": (
+        [],
+        {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    ),
+    "AVX2": (
+        ["--threads", "2"],
+        {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    ),
 }
 
 

@@ -35,7 +35,7 @@ def decode(data: bytes, tiny: Any, *, allow_truncated: bool = False) -> bool:
         container = read_container(data, allow_truncated=allow_truncated, pixel_limit=PIXEL_LIMIT)
         picture = decompress_container(container, tiny)
     except BitstreamError as error:
-        assert len(str(error)) > 20
+        assert len(str(error)) > 20  # noqa: PT017 (it may also succeed)
         return False
     assert picture.pixels.shape[:2] == (container.header.height, container.header.width)
     return True
@@ -89,9 +89,7 @@ def mutated(container: Container, draw: Any) -> bytes:
         width=draw(st.one_of(st.just(container.header.width), st.integers(1, 600))),
         height=draw(st.one_of(st.just(container.header.height), st.integers(1, 600))),
     )
-    parts = [
-        Segment(damaged_bytes(segment.data, draw), segment.symbols_crc) for segment in container.segments
-    ]
+    parts = [Segment(damaged_bytes(segment.data, draw), segment.symbols_crc) for segment in container.segments]
     names = draw(st.sets(st.sampled_from(CHUNKS)))
     chunks = {name: damaged_bytes(container.chunks.get(name, b"\x01x\x9c"), draw) for name in names}
     return write_container(Container(header, tuple(parts), chunks))
@@ -125,15 +123,17 @@ def test_mutations_with_right_checksums_are_refused_or_decoded(tiny: Any, data: 
 def test_mutated_headers_are_refused_or_parsed(data: Any) -> None:
     original = data.draw(st.sampled_from(FILES)).read_bytes()
     position = data.draw(st.integers(0, 40))
-    damaged = original[:position] + data.draw(st.binary(max_size=12)) + original[position + data.draw(st.integers(0, 12)) :]
+    damaged = (
+        original[:position] + data.draw(st.binary(max_size=12)) + original[position + data.draw(st.integers(0, 12)) :]
+    )
     try:
         read_container(damaged, allow_truncated=data.draw(st.booleans()))
     except BitstreamError as error:
-        assert len(str(error)) > 20
+        assert len(str(error)) > 20  # noqa: PT017 (it may also succeed)
 
 
 def test_a_tiny_file_that_claims_a_huge_picture_is_refused_before_memory_is_taken(tiny: Any) -> None:
-    """13,000 x 13,000 pixels would take gigabytes; the z segment does not decode to so many symbols with this checksum."""
+    """13,000 x 13,000 pixels would take gigabytes; z does not decode to so many symbols with this checksum."""
     container = read_container(FILES[0].read_bytes())
     huge = write_container(replace(container, header=replace(container.header, width=13_000, height=13_000)))
     with pytest.raises(BitstreamError, match=r"Segment z decodes to other symbols|not valid for this model"):

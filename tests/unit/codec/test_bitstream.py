@@ -33,9 +33,7 @@ headers = st.builds(
     gray=st.booleans(),
 )
 segments = st.tuples(*[st.builds(Segment, st.binary(max_size=300), st.integers(0, 2**32 - 1))] * 4)
-containers = st.builds(
-    Container, headers, segments, st.dictionaries(st.sampled_from(CHUNKS), st.binary(max_size=50))
-)
+containers = st.builds(Container, headers, segments, st.dictionaries(st.sampled_from(CHUNKS), st.binary(max_size=50)))
 
 
 def example(**changes: object) -> Container:
@@ -51,11 +49,13 @@ def test_what_is_written_is_read(container: Container) -> None:
 
 @pytest.mark.parametrize(
     ("width", "height", "sizes"),
-    [(768, 512, (500, 3000, 12_000, 40_000)), (6000, 4000, (20_000, 150_000, 600_000, 2_500_000)), (1, 1, (0, 0, 0, 0))],
+    [
+        (768, 512, (500, 3000, 12_000, 40_000)),
+        (6000, 4000, (20_000, 150_000, 600_000, 2_500_000)),
+        (1, 1, (0, 0, 0, 0)),
+    ],
 )
-def test_the_container_of_a_plain_photo_takes_at_most_64_bytes(
-    width: int, height: int, sizes: tuple[int, ...]
-) -> None:
+def test_the_container_of_a_plain_photo_takes_at_most_64_bytes(width: int, height: int, sizes: tuple[int, ...]) -> None:
     header = Header(b"12345678", width, height, 50 * RATE_STEPS)
     assert container_bytes(Container(header, tuple(Segment(bytes(size), 7) for size in sizes))) <= 64
 

@@ -103,7 +103,9 @@ class TestModels:
 
         with torch.random.fork_rng():
             torch.manual_seed(1)
-            save_model(tmp_path / "models" / "mine.safetensors", "hpcm-nano", HPCM(get_variant("hpcm-nano")).state_dict())
+            save_model(
+                tmp_path / "models" / "mine.safetensors", "hpcm-nano", HPCM(get_variant("hpcm-nano")).state_dict()
+            )
         return tmp_path / "models" / "mine.safetensors"
 
     def test_a_model_is_found_by_its_id(self, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:

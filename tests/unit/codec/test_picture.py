@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,7 @@ def test_a_transparent_palette_entry_becomes_alpha() -> None:
 def test_a_transparent_gray_becomes_alpha() -> None:
     picture = read(stored(Image.fromarray(GRAY), transparency=int(GRAY[2, 3])))
     assert picture.gray
-    np.testing.assert_array_equal(picture.alpha, np.where(GRAY == GRAY[2, 3], 0, 255))
+    np.testing.assert_array_equal(picture.alpha, np.where(GRAY[2, 3] == GRAY, 0, 255))
 
 
 def test_16_bit_gray_is_reduced_with_a_warning() -> None:
@@ -91,8 +90,7 @@ def test_16_bit_colour_is_reduced_with_a_warning() -> None:
 
 def test_values_without_an_8_bit_meaning_are_refused() -> None:
     image = Image.fromarray(np.array([[0.5, 7.0]], dtype=np.float32))
-    with warnings.catch_warnings(), pytest.raises(DataError, match="values from 0.5 to 7 has no 8-bit meaning"):
-        warnings.simplefilter("ignore", PictureWarning)
+    with pytest.warns(PictureWarning), pytest.raises(DataError, match="values from 0.5 to 7 has no 8-bit meaning"):
         picture_of(image)
 
 

@@ -53,7 +53,11 @@ def test_a_bomb_is_not_unpacked() -> None:
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [(lambda d: d[:-3], "is incomplete"), (lambda d: d + b"x", "bytes behind its end"), (lambda d: b"?" + d, "unpacked")],
+    [
+        (lambda d: d[:-3], "is incomplete"),
+        (lambda d: d + b"x", "bytes behind its end"),
+        (lambda d: b"?" + d, "unpacked"),
+    ],
 )
 def test_damage_is_refused(damage: object, message: str) -> None:
     with pytest.raises(BitstreamError, match=message):

@@ -54,6 +54,7 @@ class ExactAttention(WindowCrossAttention):
             setattr(self, layer, Pointwise(convolution, f"{name}.{layer}"))  # type: ignore[arg-type]
 
     def forward(self, context: Tensor, previous: Tensor) -> Tensor:
+        """The next context `[B, C, h, w]` from the new one and the previous one, of the same shape."""
         height, width = context.shape[-2:]
         q, k, v = (
             self._to_heads(self._to_windows(features))

@@ -1,16 +1,15 @@
 """The fixed-point grid on which the exact path computes, and the bit budget that makes it exact.
 
-Feature maps hold integers in units of 2^-10, clamped to +-2^23 (that is +-2^13 in value), in float64 tensors. Weights hold
-14 significant bits. Float64 adds and multiplies integers below 2^53 without rounding, so a layer whose largest possible
-sum stays below that gives the same result in any order of summation: with any number of threads, any kernel, with or
-without fused multiply-add, on any device.
+Feature maps hold integers in units of 2^-10, clamped to +-2^23 (that is +-2^13 in value), in float64 tensors. Weights
+hold 14 significant bits. Float64 adds and multiplies integers below 2^53 without rounding, so a layer whose largest
+possible sum stays below that gives the same result in any order of summation: with any number of threads, any kernel,
+with or without fused multiply-add, on any device.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from hpcmbal.core.entropy.tables import GRID_BITS

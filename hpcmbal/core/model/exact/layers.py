@@ -39,6 +39,7 @@ class Pointwise(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, h, w]` to `[B, O, h, w]`."""
         return settle_(self.unrounded(x.flatten(2))).view(x.shape[0], -1, *x.shape[2:])
 
     def unrounded(self, x: Tensor) -> Tensor:
@@ -93,6 +94,7 @@ class Partial3x3(nn.Module):
         self.taps = Pointwise(layer.pconv, name)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, h, w]` to the same."""
         active, idle = x.split(self.split_sizes, dim=1)
         columns = F.unfold(active, kernel_size=3, padding=1)
         mixed = settle_(self.taps.unrounded(columns)).view_as(active)
@@ -114,6 +116,7 @@ class Upsample2x2(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, h, w]` to `[B, O, 2h, 2w]`."""
         batch, _, height, width = x.shape
         cells = settle_(torch.matmul(self.weight, x.flatten(2)) + self.bias)
         cells = cells.view(batch, -1, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
@@ -123,13 +126,19 @@ class Upsample2x2(nn.Module):
 class Residual(nn.Module):
     """`x + project(LeakyReLU(expand(mixing(x))))`, a part of the positions at a time; the sum is rounded once."""
 
-    def __init__(self, mixing: nn.Module, expand: Pointwise, project: Pointwise) -> None:
+    def __init__(self, block: ResidualBlock, name: str) -> None:
         super().__init__()
-        self.mixing = mixing
-        self.expand = expand
-        self.project = project
+        mixing, expand, activation, project = block.branch
+        if not (
+            isinstance(expand, nn.Conv2d) and isinstance(activation, nn.LeakyReLU) and isinstance(project, nn.Conv2d)
+        ):
+            raise NumericalError(f"{name}: a block other than mixing, 1x1, LeakyReLU, 1x1 has no counterpart.")
+        self.mixing = exact_layer(mixing, f"{name}.branch.0")
+        self.expand = Pointwise(expand, f"{name}.branch.1")
+        self.project = Pointwise(project, f"{name}.branch.3")
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, h, w]` to the same."""
         mixed, kept = self.mixing(x).flatten(2), x.flatten(2)
         out = torch.empty_like(kept)
         for start in range(0, kept.shape[2], CHUNK):
@@ -148,6 +157,7 @@ class Prior(nn.Module):
         self.branch_2 = branch_2
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """`[B, W, h, w]` and the step's modulation `[1, W, 1, 1]` to scales and means `[B, 2M, h, w]`."""
         out: Tensor = self.branch_2(settle_(self.branch_1(x) * modulation))
         return out
 
@@ -173,13 +183,8 @@ def exact_layer(layer: nn.Module, name: str) -> nn.Module:
     match layer:
         case nn.Sequential():
             return nn.Sequential(*(exact_layer(child, f"{name}.{key}") for key, child in layer.named_children()))
-        case ResidualBlock(branch=branch):
-            mixing, expand, _, project = branch
-            return Residual(
-                exact_layer(mixing, f"{name}.branch.0"),
-                Pointwise(expand, f"{name}.branch.1"),
-                Pointwise(project, f"{name}.branch.3"),
-            )
+        case ResidualBlock():
+            return Residual(layer, name)
         case ContextPrior():
             return Prior(*(exact_layer(child, f"{name}.{key}") for key, child in layer.named_children()))
         case PartialConv3x3():

@@ -15,7 +15,6 @@ from hpcmbal.core.model.hpcm import HPCM
 from hpcmbal.core.model.schedule import CodingPlan, coding_plan
 from hpcmbal.core.model.transforms import Branch
 
-
 CACHED_PLAN_LATENTS = 1 << 14
 """Largest height * width of latents whose coding plan is kept, that is 4 megapixels."""
 

@@ -114,7 +114,7 @@ def test_garbage_is_refused_or_decodes_to_some_integers(data: bytes, seed: int) 
     try:
         values = SymbolDecoder(data).decode(tables)
     except BitstreamError as error:
-        assert "damaged" in str(error)
+        assert "damaged" in str(error)  # noqa: PT017 (it may also succeed)
     else:
         assert values.shape == tables.shape
 
