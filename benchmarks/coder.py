@@ -42,9 +42,8 @@ def main() -> None:
         if not np.array_equal(np.concatenate(decoded), values):
             raise SystemExit("decoded symbols differ")
     print(f"{COUNT} symbols, {SCALE_COUNT} tables, {len(data)} bytes: median of {REPEATS} runs")
-    print(
-        f"encode {1e3 * statistics.median(encode_seconds):.1f} ms, decode {1e3 * statistics.median(decode_seconds):.1f} ms"
-    )
+    encode_ms, decode_ms = (1e3 * statistics.median(seconds) for seconds in (encode_seconds, decode_seconds))
+    print(f"encode {encode_ms:.1f} ms, decode {decode_ms:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     other-venv/bin/python tests/integration/codec/exactness_digest.py hpcm-nano --read nano.json
 
 The latents are functions of integers: nothing but the exact path has a say. `--write` stores the segments for a
-second process, with another release of torch for example, which `--read`s and decodes them. `hpcm-base` takes the weights
-of `fill.py` in the folder that `--golden` names.
+second process, with another release of torch for example, which `--read`s and decodes them. `hpcm-base` takes the
+weights of `fill.py` in the folder that `--golden` names.
 """
 
 from __future__ import annotations

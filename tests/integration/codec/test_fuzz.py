@@ -1,6 +1,6 @@
 """Hostile files: an error that names the problem, or a picture; never a crash, a hang or another exception.
 
-A longer run outside CI: tests/integration/codec/fuzz_with_atheris.py.
+A longer run outside CI: benchmarks/fuzz_codec.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Coverage-guided fuzzing of parser and decoder, for a long run by hand: `pip install atheris`, then
+"""Coverage-guided fuzzing of parser and decoder, for a long run by hand.
 
-python tests/integration/codec/fuzz_with_atheris.py tests/golden/files -max_total_time=3600 -timeout=2
+Install atheris, then:
+
+    python benchmarks/fuzz_codec.py tests/golden/files -max_total_time=3600 -timeout=2
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ with atheris.instrument_imports(include=["hpcmbal"]):
     from hpcmbal.core.entropy.segments import Segment
     from hpcmbal.errors import BitstreamError
 
-TESTS = Path(__file__).resolve().parents[2]
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 MODEL = CodecModel(runpy.run_path(str(TESTS / "golden" / "tiny_model.py"))["tiny_model"](), "golden-tiny")
 
 
