@@ -104,6 +104,6 @@ def _check_cuda(device: torch.device, setting: str) -> None:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         raise SettingsError(f"--device {setting}: no CUDA device was found; use --device cpu or auto.")
-    if device.index is not None and device.index >= count:
+    if device.index >= count:
         found = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise SettingsError(f"--device {setting}: there is no {device}; found {found}. Use one of those, cpu or auto.")

@@ -81,7 +81,8 @@ class WandbTracker:
             )
         except wandb.Error as error:
             raise SettingsError(
-                f"--tracker wandb: Weights & Biases did not start: {error}. Run `wandb login`, or set WANDB_MODE=offline."
+                f"--tracker wandb: Weights & Biases did not start: {error}. Run `wandb login`, or set "
+                "WANDB_MODE=offline."
             ) from error
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -142,8 +143,8 @@ def _make_folder(folder: Path) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> CheckpointError:
     return CheckpointError(
-        f"Cannot write the log {path}: {error.strerror}. Choose a --save-path (or --log-dir) that you may write and that "
-        "has space; what was saved before is untouched."
+        f"Cannot write the log {path}: {error.strerror}. Choose a --save-path (or --log-dir) that you may write and "
+        "that has space; what was saved before is untouched."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a user can get wrong: one line on standard error, a non-zero exit code, and nothing lost that was saved before."""
+"""What a user can get wrong: one line on standard error, a non-zero exit code, and nothing saved before is lost."""
 
 from __future__ import annotations
 
@@ -159,7 +159,8 @@ def test_a_cuda_device_beyond_the_last_is_refused(refused: Refused, monkeypatch:
 
 
 def test_a_missing_checkpoint_is_named(refused: Refused, tmp_path: Path) -> None:
-    assert f"{tmp_path / 'absent'} does not exist. Give" in refused(CHECKPOINT, "--checkpoint", str(tmp_path / "absent"))
+    absent = tmp_path / "absent"
+    assert f"{absent} does not exist. Give" in refused(CHECKPOINT, "--checkpoint", str(absent))
 
 
 def test_a_checkpoint_of_another_variant_is_refused_and_kept(refused: Refused, trained: Path) -> None:

@@ -65,7 +65,7 @@ def test_eval_model_codes_with_the_exported_weights(model_file: Path, images: Pa
     assert main(["export-checkpoint", str(model_file), "-o", str(path)]) == 0
     coded, estimated = (evaluate(images, path, *more) for more in ([], ["--entropy-estimation"]))
     assert coded["psnr-rgb"] == pytest.approx(estimated["psnr-rgb"], abs=0.1)
-    # Whole bytes for each of four strings, and padding of (200, 176) to a multiple of 64: a little more, never much less.
+    # Whole bytes for each of four strings, and padding of 200x176 to a multiple of 64: a little more, not less.
     assert 0.98 * estimated["bpp"] < coded["bpp"] < 1.6 * estimated["bpp"] + 0.02
 
 

@@ -99,7 +99,8 @@ def test_wandb_offline_has_every_metric_of_the_log_the_names_and_the_settings(
     found = {}
     for record in wandb_records(file):
         if record.WhichOneof("record_type") == "history":
-            values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            items = record.history.item
+            values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
             step = values["_step"]
             numbers = {name: value for name, value in values.items() if isinstance(value, float | int)}
             found.update({(step, name): float(value) for name, value in numbers.items() if not name.startswith("_")})
@@ -110,16 +111,18 @@ def test_wandb_offline_has_every_metric_of_the_log_the_names_and_the_settings(
     check_same(found, run)
 
 
-@pytest.mark.parametrize(("tracker", "module"), [("wandb", "wandb"), ("tensorboard", "torch.utils.tensorboard")])
+PACKAGES = {"wandb": "wandb", "tensorboard": "torch.utils.tensorboard"}
+
+
+@pytest.mark.parametrize("tracker", PACKAGES)
 def test_a_missing_package_gets_the_install_command(
     tracker: str,
-    module: str,
     photos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, PACKAGES[tracker], None)
     assert train_with(tracker, photos, tmp_path / "run") == 2
     errors = capsys.readouterr().err
     assert errors == (
