@@ -1,7 +1,7 @@
 """The one tree of errors that the package raises on purpose.
 
-Library code raises these and never prints or exits; only the command line's boundary (`hpcmbal.cli.app`) turns them into
-one line of text and an exit code. A message says what was wrong, what was found, what is allowed and what to do.
+Library code raises these and never prints or exits; only the command line's boundary (`hpcmbal.cli.app`) turns them
+into one line of text and an exit code. A message says what was wrong, what was found, what is allowed and what to do.
 """
 
 from __future__ import annotations
