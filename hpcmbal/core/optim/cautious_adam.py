@@ -11,13 +11,15 @@ from torch import Tensor
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch.optim.optimizer import ParamsT
 
     from hpcmbal.core.optim.parameters import ParameterKinds
     from hpcmbal.settings import OptimizerSettings
 
+CPU_BATCH = 2**16
+"""Numbers after which a batch is full on a CPU: 256 KiB each of parameters, gradients and both moments."""
 MAX_RESCALE = 10.0
 """Largest factor by which an update is enlarged to make up for its masked coordinates."""
 
@@ -81,7 +83,8 @@ class CautiousAdam(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             for step, parameters in self._by_step(group).items():
-                self._update(group, step, parameters)
+                for batch in _batches(parameters):
+                    self._update(group, step, batch)
         return loss
 
     def _by_step(self, group: dict[str, Any]) -> dict[int, list[Tensor]]:
@@ -107,7 +110,6 @@ class CautiousAdam(torch.optim.Optimizer):
         averages, squares = self._states(parameters, "exp_avg"), self._states(parameters, "exp_avg_sq")
         if group["weight_decay"]:
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_lerp_(averages, gradients, 1 - beta1)
         torch._foreach_mul_(squares, beta2)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
         if group["amsgrad"]:
@@ -115,10 +117,11 @@ class CautiousAdam(torch.optim.Optimizer):
             torch._foreach_maximum_(largest, squares)
             squares = largest
 
-        # sqrt(v_hat) + eps times sqrt(bias correction): one pass less than dividing v first.
+        # sqrt(v_hat) + eps, both times the square root of the bias correction: one pass less than dividing v first.
         correction = math.sqrt(1 - beta2**step)
         denominators = torch._foreach_sqrt(squares)  # noqa: SLF001
         torch._foreach_add_(denominators, group["eps"] * correction)
+        torch._foreach_lerp_(averages, gradients, 1 - beta1)
         masked, factors = _mask(averages, gradients)
         step_size = group["lr"] * correction / (1 - beta1**step)
         torch._foreach_addcdiv_(parameters, masked, denominators, [-step_size * factor for factor in factors])
@@ -130,17 +133,35 @@ class CautiousAdam(torch.optim.Optimizer):
 def _mask(averages: list[Tensor], gradients: list[Tensor]) -> tuple[list[Tensor], list[float]]:
     """First moments without the coordinates that disagree with the gradient, and each tensor's rescaling factor.
 
-    The update has the sign of the first moment, so its agreement needs no division. Signs are multiplied rather than
-    values: a product of two tiny numbers underflows to zero and would mask a coordinate that agrees.
+    The update has the sign of the first moment, so its agreement needs no division. Coordinates are counted by the
+    squared 2-norm of their zeros and ones: of all reductions over lists of tensors it is by far the fastest.
     """
-    agrees = torch._foreach_sign(averages)  # noqa: SLF001
-    torch._foreach_mul_(agrees, torch._foreach_sign(gradients))  # noqa: SLF001
+    agrees = torch._foreach_mul(averages, gradients)  # noqa: SLF001
+    torch._foreach_sign_(agrees)
     torch._foreach_clamp_min_(agrees, 0)
-    counts = torch.stack(torch._foreach_norm(agrees, 1)).tolist()  # noqa: SLF001
+    norms = torch.stack(torch._foreach_norm(agrees)).tolist()  # noqa: SLF001
     torch._foreach_mul_(agrees, averages)
     sizes = [average.numel() for average in averages]
-    factors = [min(size / count, MAX_RESCALE) if count else 0.0 for size, count in zip(sizes, counts, strict=True)]
+    factors = [min(size / norm**2, MAX_RESCALE) if norm else 0.0 for size, norm in zip(sizes, norms, strict=True)]
     return list(agrees), factors
+
+
+def _batches(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
+    """All tensors at once; on a CPU in batches of about `CPU_BATCH` numbers.
+
+    An operation over all tensors of a network streams them through the memory; a dozen operations over a batch find it
+    in the cache. Kernels on other devices gain from long lists instead.
+    """
+    batch: list[Tensor] = []
+    size = 0
+    for tensor in tensors:
+        batch.append(tensor)
+        size += tensor.numel()
+        if size >= CPU_BATCH and tensor.device.type == "cpu":
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _check_range(name: str, value: object, valid: bool, rule: str) -> None:
