@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from compressai.ops import LowerBound
 from torch import Tensor, nn
+
+from hpcmbal.core.entropy.lower_bound import LowerBound
 
 SHAPE = 1.5
 """Shape parameter beta: 1 is Laplace, 2 is Gauss; 1.5 fits latents best (Zhang et al., GGM, 2024)."""
