@@ -13,7 +13,7 @@ import torch
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, open_images, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError
 from hpcmbal.settings import DataSettings, RunSettings
-from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint, save_checkpoint
+from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
 from hpcmbal.training.distributed import World, choose_device, joined_world
 from hpcmbal.training.interruption import Interruption
 from hpcmbal.training.reporting import Reporter, SilentReporter
@@ -58,8 +58,7 @@ def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResul
     """Train as `settings` say; under `torchrun`, together with the other ranks.
 
     Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed
-    gives,
-    on the same machine and number of threads, bit for bit the weights and metrics of one that was never interrupted.
+    gives, on the same machine and number of threads, bit for bit the weights and metrics of one that never stopped.
 
     Args:
         settings: The run. With `output.checkpoint`, it continues from there.
@@ -67,7 +66,8 @@ def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResul
 
     Raises:
         SettingsError: The folder already holds a run that this one does not continue, or settings do not fit the
-        machine. DataError: Images are missing, or too many are unreadable.
+            machine.
+        DataError: Images are missing, or too many are unreadable.
         CheckpointError: A checkpoint cannot be read or written.
         NumericalError: Too many steps in a row had no finite gradient.
     """
@@ -97,8 +97,10 @@ class _Run:
         self.plan = BatchPlan(len(self.train_images), settings.data.batch_size, seed, world.rank, world.size)
         self.total_steps = total_steps(settings, len(self.train_images))
         self.state = build_state(settings, device)
-        if settings.output.checkpoint is not None:
-            self._resume(settings.output.checkpoint)
+        checkpoint = checkpoint_to_resume(settings)
+        if checkpoint is not None:
+            self.state.load_state_dict(checkpoint.trainer_state())
+            self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.")
         self.stepper = Stepper(self.state, settings, world, device, self.total_steps)
         self.validation: dict[str, float] = {}
         self.started = time.monotonic()
@@ -192,15 +194,6 @@ class _Run:
             save_checkpoint(self.folder, self.state.step, self.settings, weights=weights, trainer_state=trainer_state)
         self.world.wait()
 
-    def _resume(self, path: Path) -> None:
-        checkpoint = open_checkpoint(path)
-        saved, wanted = checkpoint.settings.model.name, self.settings.model.name
-        if saved != wanted:
-            raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use --model-name {saved}.")
-        check_resumable(checkpoint.settings, self.settings)
-        self.state.load_state_dict(checkpoint.trainer_state())
-        self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.")
-
 
 def check_parallel(settings: RunSettings, world: World) -> None:
     """Raise `SettingsError` for settings that several ranks cannot share."""
@@ -209,6 +202,23 @@ def check_parallel(settings: RunSettings, world: World) -> None:
             f"balancing '{settings.balancing.name}' compares gradients, which ranks do not share before the step; "
             "train with one process, or choose linear, log1p or log."
         )
+
+
+def checkpoint_to_resume(settings: RunSettings) -> Checkpoint | None:
+    """The checkpoint that a run continues from, or None if it starts anew.
+
+    Raises:
+        CheckpointError: There is none where the settings say, or it is of another variant.
+        SettingsError: The settings change what a resumed run cannot change.
+    """
+    if settings.output.checkpoint is None:
+        return None
+    checkpoint = open_checkpoint(settings.output.checkpoint)
+    saved, wanted = checkpoint.settings.model.name, settings.model.name
+    if saved != wanted:
+        raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use --model-name {saved}.")
+    check_resumable(checkpoint.settings, settings)
+    return checkpoint
 
 
 def check_resumable(saved: RunSettings, wanted: RunSettings) -> None:
