@@ -52,7 +52,9 @@ def _table(rows: list[GammaRow], epochs: tuple[float, ...]) -> Table:
 
     from hpcmbal.core.gamma import PHASES
 
-    table = Table(title="Gamma at the beginning of each phase, and at the end", box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(
+        title="Gamma at the beginning of each phase, and at the end", box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("Strategy", style="cyan", no_wrap=True)
     table.add_column("Scale")
     for name, epoch in zip((*(phase.name for phase in PHASES), "end"), epochs, strict=True):
