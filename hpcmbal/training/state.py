@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
 from hpcmbal.core.model import HPCM, get_variant
@@ -111,6 +112,19 @@ class TrainingState:
         self.scale_losses = ScaleLossMeans(*state["scale_losses"])
 
 
+@torch.no_grad()
+def update_moving_average(
+    averages: list[Tensor], current: list[Tensor], updates: Tensor | int, *, decay: float
+) -> None:
+    """One step of an exponential moving average, in place, over a window that grows until it reaches `decay`'s.
+
+    With the full decay from the start, a checkpoint after 1 / (1 - decay) steps would still be a third random initial
+    weights. The decay of update n is min(decay, (1 + n) / (10 + n)).
+    """
+    n = int(updates)
+    torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + n) / (10 + n)))
+
+
 def build_state(settings: RunSettings, device: torch.device) -> TrainingState:
     """A fresh training: the seed decides the initial weights, the same on every rank and device."""
     torch.manual_seed(settings.training.seed)
@@ -122,5 +136,5 @@ def build_state(settings: RunSettings, device: torch.device) -> TrainingState:
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
     decay = settings.training.ema_decay
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+    average = AveragedModel(model, multi_avg_fn=partial(update_moving_average, decay=decay)) if decay else None
     return TrainingState(model, loss, optimizer, build_balancer(settings.balancing, loss.names), average)
