@@ -40,6 +40,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "eval": LazyCommand("hpcmbal.cli.eval", "Measure models and other codecs: curves, BD-rates, a report."),
     "find-quality": LazyCommand("hpcmbal.cli.find_quality", "Find the quality for a wanted rate or PSNR."),
     "plot-run": LazyCommand("hpcmbal.cli.plot_run", "Draw the curves of trainings from their logs."),
+    "plot-gammas": LazyCommand("hpcmbal.cli.plot_gammas", "Draw the gamma strategies."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
     "export-checkpoint": LazyCommand("hpcmbal.cli.export_checkpoint", "Write weights as CompressAI's tools read them."),

@@ -46,7 +46,7 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
     "balancing.update_mode": (_FAMO,),
     "balancing.update_every": (_FAMO, _SAME_BATCH),
     "balancing.update_fraction": (_FAMO, _SAME_BATCH),
-    "balancing.preserve_lambda": (_FAMO,),
+    "balancing.preserve_lambda": (Condition("balancing.name", (*choices.FAMO_BALANCERS, "qp")),),
     "balancing.aggregator": (Condition("balancing.name", ("torchjd",)),),
     "tracking.wandb_project": (_WANDB,),
     "tracking.wandb_name": (_WANDB,),

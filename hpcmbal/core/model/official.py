@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
 from hpcmbal.core.model.hpcm import CODER_TABLES, HPCM
 from hpcmbal.core.model.variants import VARIANTS, get_variant
 from hpcmbal.errors import CheckpointError
@@ -24,6 +25,12 @@ _DAMAGE = (
     struct.error,
 )  # fmt: skip
 """What torch's reader raises for a file that is not a whole checkpoint of tensors."""
+_CONSTANTS = (
+    "entropy_estimation.beta",
+    "entropy_estimation.scale_lower_bound.bound",
+    "entropy_estimation.likelihood_lower_bound.bound",
+)
+"""Entries that hold constants of the network and no weights; a file may leave them out."""
 _SHOWN = 8
 """Entries of each kind that a message lists; the rest is counted."""
 
@@ -58,7 +65,7 @@ class Mismatch(NamedTuple):
 def import_official(path: Path, model_name: str | None = None) -> OfficialWeights:
     """Read a released checkpoint and check that it is all of a variant, and nothing else.
 
-    Tables of the released arithmetic coder are ignored, whatever their size.
+    Tables of the released arithmetic coder are ignored, whatever their size; constants of the network may be missing.
 
     Args:
         path: A `.pth.tar` file: a state dict, or one under the key "state_dict"; names may start with `module.`.
@@ -117,7 +124,7 @@ def compare(entries: Mapping[str, Tensor], model: HPCM) -> Mismatch:
     expected = {key: value.shape for key, value in model.state_dict().items() if key not in CODER_TABLES}
     common = expected.keys() & entries.keys()
     return Mismatch(
-        missing=tuple(sorted(expected.keys() - entries.keys())),
+        missing=tuple(sorted(expected.keys() - entries.keys() - set(_CONSTANTS))),
         unexpected=tuple(sorted(entries.keys() - expected.keys())),
         misshapen=tuple(
             f"{key} {list(entries[key].shape)} instead of {list(expected[key])}"
@@ -148,6 +155,8 @@ def _load(path: Path) -> object:
 def _converted(entries: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
     if key in CODER_TABLES:
         return torch.empty(0)
+    if key in _CONSTANTS and key not in entries:
+        return GeneralizedGaussian(released=True).state_dict()[key.removeprefix("entropy_estimation.")]
     return entries[key].to(like.dtype, copy=True).contiguous()
 
 
