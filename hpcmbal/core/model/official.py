@@ -156,7 +156,8 @@ def _converted(entries: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
     if key in CODER_TABLES:
         return torch.empty(0)
     if key in _CONSTANTS and key not in entries:
-        return GeneralizedGaussian(released=True).state_dict()[key.removeprefix("entropy_estimation.")]
+        constants: dict[str, Tensor] = GeneralizedGaussian(released=True).state_dict()
+        return constants[key.removeprefix("entropy_estimation.")]
     return entries[key].to(like.dtype, copy=True).contiguous()
 
 

@@ -131,3 +131,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, weights: dict[str, Tensor], c
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nowhere.pth cannot be read: No such file"):
         import_official(tmp_path / "nowhere.pth")
+
+
+def test_constants_of_the_network_may_be_missing(tmp_path: Path, weights: dict[str, Tensor]) -> None:
+    without = {name: tensor for name, tensor in weights.items() if not name.startswith("entropy_estimation.")}
+    path = saved(tmp_path, without)
+    imported = import_official(path).state_dict
+    assert float(imported["entropy_estimation.beta"]) == pytest.approx(1.5)
+    assert float(imported["entropy_estimation.scale_lower_bound.bound"]) == pytest.approx(0.12)
