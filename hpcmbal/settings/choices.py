@@ -11,6 +11,11 @@ VARIABLE_RATE_MODELS = ("hpcm-nano", "hpcm-small")
 """Models with rate gains; the released ones have one fixed rate."""
 
 METRICS = ("mse", "ms-ssim")
+PUBLISHED_LMBDAS = {
+    "mse": (0.0018, 0.0035, 0.0067, 0.013, 0.025, 0.0483),
+    "ms-ssim": (2.4, 4.58, 8.73, 16.64, 31.73, 60.5),
+}
+"""The lambdas of published models, by metric (CompressAI; HPCM and Balanced-RD use them too)."""
 
 TASKS = ("total", "two", "five")
 

@@ -10,6 +10,10 @@ from hpcmbal.settings import choices
 from hpcmbal.settings.section import FloatTriple, Section, one_of
 
 
+def _listed(metric: str) -> str:
+    return ", ".join(f"{lmbda:g}" for lmbda in choices.PUBLISHED_LMBDAS[metric])
+
+
 def _public_model_name(value: object) -> object:
     """The prototype wrote `HPCM_Base` where we write `hpcm-base`."""
     return value.lower().replace("_", "-") if isinstance(value, str) else value
@@ -27,7 +31,10 @@ class LossSettings(Section):
     """J = R + lmbda * 255^2 * MSE, R in bits per pixel (DESIGN, section 3), and the tasks that it is split into."""
 
     lmbda: float = Field(
-        0.013, gt=0, description="Weight of distortion: J = bpp + lambda * 255^2 * MSE, or lambda * (1 - MS-SSIM)."
+        0.013,
+        gt=0,
+        description="Weight of distortion: J = bpp + lambda * 255^2 * MSE, or lambda * (1 - MS-SSIM). "
+        f"Published models: {_listed('mse')} for mse, {_listed('ms-ssim')} for ms-ssim.",
     )
     metric: Annotated[str, one_of(choices.METRICS)] = Field(
         "mse", description="Distortion: mse, or ms-ssim (needs patches larger than 160 pixels)."

@@ -13,6 +13,9 @@ from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSetti
 MIN_MS_SSIM_PATCH = 176
 """MS-SSIM with five scales needs more than 160 pixels a side (Wang et al., 2003); crops are multiples of 16."""
 
+MIN_MS_SSIM_LMBDA = 0.5
+"""Below it no rate is worth its bits, since 1 - MS-SSIM is at most one: such a lambda was meant for MSE."""
+
 RELEASED_LMBDA_RANGE = (0.0018, 0.0483)
 """The range that the rate gains of a variable-rate model cover."""
 
@@ -55,6 +58,11 @@ def contradictions(settings: RunSettings) -> list[tuple[str, str]]:
             "use --use-hierarchical or --set loss.tasks=two (or five)"
         )
         found.append(("loss.tasks", rule))
+    if loss.metric == "ms-ssim" and loss.lmbda < MIN_MS_SSIM_LMBDA:
+        rule = (
+            f"{loss.lmbda:g} is a lambda of mse; published ms-ssim models use 2.4 to 60.5, for example --lambda 16.64"
+        )
+        found.append(("loss.lmbda", rule))
     if loss.metric == "ms-ssim" and settings.data.patch_size < MIN_MS_SSIM_PATCH:
         found.append(("data.patch_size", f"ms-ssim needs patches of at least {MIN_MS_SSIM_PATCH} pixels"))
     if loss.variable_rate:

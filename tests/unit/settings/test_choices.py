@@ -1,4 +1,4 @@
-"""Names that settings offer are those that the core implements."""
+"""Names that settings offer are those that the core and the trainer implement."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from hpcmbal.core.model import LMBDA_MAX, LMBDA_MIN, VARIANTS
 from hpcmbal.core.optim import BALANCERS, OPTIMIZERS
 from hpcmbal.settings import choices
 from hpcmbal.settings.run import RELEASED_LMBDA_RANGE
+from hpcmbal.training.schedule import SCHEDULES
+from hpcmbal.training.trackers import TRACKERS
 
 
 def test_models() -> None:
@@ -25,3 +27,8 @@ def test_balancers() -> None:
 
 def test_gamma_strategies() -> None:
     assert set(choices.GAMMA_STRATEGIES) == set(STRATEGIES)
+
+
+def test_schedules_and_trackers() -> None:
+    assert set(choices.SCHEDULES) == set(SCHEDULES)
+    assert set(choices.TRACKERS) == {"none", *TRACKERS}

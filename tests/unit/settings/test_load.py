@@ -198,3 +198,10 @@ def test_an_assignment_of_another_form_is_refused(text: str) -> None:
 
 def test_every_setting_has_help_text() -> None:
     assert all(len(description) > 10 and description.endswith(".") for description in setting_paths().values())
+
+
+def test_a_lambda_of_mse_is_refused_for_ms_ssim() -> None:
+    overrides = {"loss.metric": "ms-ssim", "data.patch_size": 192}
+    with pytest.raises(SettingsError, match=r"a lambda of mse; published ms-ssim models use 2\.4 to 60\.5"):
+        load_run_settings("quickstart", overrides)
+    assert load_run_settings("quickstart", overrides | {"loss.lmbda": 2.4}).loss.lmbda == 2.4
