@@ -2,7 +2,7 @@
 
 Run: python benchmarks/large_images.py MODEL [--megapixels 1 4 12 24 50] [--plot docs/images/large_images.svg]
 
-The picture is a photograph that is scaled up. Prints one line each: megapixels, seconds to encode and to decode, largest
+The picture is a photograph, scaled up. Prints a line each: megapixels, seconds to encode and to decode, largest
 resident memory of a process that does only that.
 """
 
