@@ -23,6 +23,7 @@ LAYERS = (
     "codec",
     "data",
     "core",
+    "engines",
     "settings",
     "errors",
 )

@@ -1,0 +1,1 @@
+"""Studies: many trainings that differ in one thing, compared in pairs."""

@@ -1,0 +1,1 @@
+"""Doing many independent pieces of work: here in processes, or on a Ray cluster."""
