@@ -12,7 +12,8 @@ import torch
 
 from hpcmbal.core.model.store import find_model, load_model, read_weights
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import RunSettings, load_run_settings
+from hpcmbal.settings.presets import preset_names
 from hpcmbal.training import stepper
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
 from hpcmbal.training.reporting import SilentReporter
@@ -97,6 +98,44 @@ def test_everything_that_changes_over_a_run_is_in_its_checkpoint(tiny_run: Run, 
     train(parts, StopAt(2, 2))
     train(resume(parts, 6))
     assert_same_run(whole.output.save_path, parts.output.save_path)
+
+
+BALANCINGS: dict[str, dict[str, object]] = {
+    "qp": {"loss.tasks": "five", "balancing.name": "qp"},
+    "torchjd": {"loss.tasks": "five", "balancing.name": "torchjd"},
+    "log1p": {"loss.tasks": "five", "balancing.name": "log1p", "balancing.update_every": 2},
+    "next batch": {"loss.tasks": "five", "balancing.name": "linear", "balancing.update_mode": "next_batch"},
+    "learned shares": {"loss.tasks": "five", "loss.decomposition": "learned", "balancing.name": "linear"},
+}
+"""What no preset has."""
+
+
+@pytest.mark.parametrize("recipe", [*preset_names(), *BALANCINGS])
+def test_every_recipe_goes_on_bit_for_bit(tiny_model: None, photos: Path, tmp_path: Path, recipe: str) -> None:
+    """Stopped in the middle, in the second epoch, between two updates of the balancing."""
+    if recipe == "torchjd":
+        pytest.importorskip("torchjd", reason="the extra hpcmbal[torchjd] is not installed")
+    changes = BALANCINGS.get(recipe, {}) | {
+        "model.name": "hpcm-nano",
+        "data.train": photos,
+        "data.val": photos,
+        "data.batch_size": 2,
+        "data.patch_size": 64,
+        "training.max_steps": 10,
+        "training.device": "cpu",
+        "training.num_threads": 1,
+        "output.log_every": 1,
+        "output.validate_every": 4,
+    }
+
+    def settings(name: str) -> RunSettings:
+        preset = "standard-nano" if recipe in BALANCINGS else recipe
+        return load_run_settings(preset, changes | {"output.save_path": tmp_path / name})
+
+    train(settings("whole"))
+    assert train(settings("parts"), StopAt(5, 15)).step == 5
+    train(resume(settings("parts"), 10))
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_j_falls(tiny_run: Run) -> None:
