@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hpcmbal.ablation.effect import BD_RATE, Effect, effect_of_seeds
 from hpcmbal.ablation.pairs import Pair
 from hpcmbal.ablation.records import RunRecord
+from hpcmbal.ablation.wording import counted
 from hpcmbal.evaluation.bd_rate import MIN_POINTS, ComparisonRefusedError, compare_curves
 from hpcmbal.evaluation.curve import BPP, PSNR, Curve
 
@@ -53,13 +54,17 @@ def bd_effect(pairs: Sequence[Pair], lambdas: int) -> BdEffect:
         lambdas: How many the study has.
     """
     if lambdas < MIN_POINTS:
-        return BdEffect(None, unavailable=f"{lambdas} lambda{'s' * (lambdas != 1)}; {MIN_POINTS} are needed")
+        return BdEffect(None, unavailable=f"{counted(lambdas, 'lambda')}, {MIN_POINTS} are needed")
     by_seed: defaultdict[int, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_seed[pair.seed].append(pair)
     logs: dict[int, float] = {}
     refused, notes = [], []
     for seed, members in sorted(by_seed.items()):
+        if len(members) < MIN_POINTS:
+            reason = f"results of both arms at {len(members)} of {lambdas} lambdas, {MIN_POINTS} are needed"
+            refused.append(Refusal(seed, reason))
+            continue
         reference, arm = (_curve(name, [getattr(pair, name) for pair in members]) for name in ("reference", "arm"))
         try:
             found = compare_curves(reference, arm)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from hpcmbal.ablation.bd_effect import BdEffect
 from hpcmbal.ablation.effect import BD_RATE, Effect, J
 from hpcmbal.ablation.statistics import CONFIDENCE, holm, simultaneous_confidence
-from hpcmbal.ablation.wording import interval_text, p_text, signed, size_text
+from hpcmbal.ablation.wording import counted, interval_text, p_text, signed, size_text
 
 Finding: TypeAlias = Literal["better", "worse", "not distinguishable", "no verdict"]
 
@@ -151,21 +151,22 @@ def _blind_spot(effect: Effect, tests: int) -> str:
     if alone is None or together is None:
         return ""
     text = f"A mean difference below {size_text(alone)} cannot be told from chance here"
-    return f"{text} ({size_text(together)} when all {tests} arms are judged together)." if tests > 1 else f"{text}."
+    return f"{text} ({size_text(together)} when {tests} arms are judged together)." if tests > 1 else f"{text}."
 
 
 def _remarks(evidence: Evidence, effect: Effect | None, finding: Finding) -> list[str]:
     remarks = []
+    if finding == "not distinguishable" and effect is not None and _leaves_out_zero(effect):
+        remarks.append("Its own interval leaves out 0, which among several arms happens too easily by chance.")
     if evidence.failed:
         remarks.append(
-            f"{evidence.failed} of its {evidence.runs} runs have no result: this is about the pairs that do."
+            f"Of its {counted(evidence.runs, 'run')}, {evidence.failed} gave no result: this is about those that did."
         )
     elif evidence.left_out and effect is not None:
-        remarks.append(f"{evidence.left_out} of its {evidence.runs} runs have no partner in the reference.")
+        remarks.append(f"Of its {counted(evidence.runs, 'run')}, {evidence.left_out} had no partner in the reference.")
     if evidence.bd.refused and effect is not None:
-        seeds = len(evidence.bd.refused)
         instead = ", so J decides" if effect.metric is J else ""
-        remarks.append(f"BD-rate was refused for {seeds} seed{'s' * (seeds != 1)}{instead}.")
+        remarks.append(f"BD-rate was refused for {counted(len(evidence.bd.refused), 'seed')}{instead}.")
     if effect is not None and effect.metric is BD_RATE and evidence.j is not None and _contradicts(evidence.j, finding):
         remarks.append(
             f"J at the trained lambdas says otherwise ({interval_text(evidence.j)}): the arm has moved along its curve."
@@ -175,6 +176,10 @@ def _remarks(evidence: Evidence, effect: Effect | None, finding: Finding) -> lis
 
 def _contradicts(j: Effect, finding: Finding) -> bool:
     """Whether the 95 % interval of J lies on the other side of 0 than the finding."""
-    if j.low is None or j.high is None:
+    if not _leaves_out_zero(j):
         return False
-    return (finding == "better" and j.low > 0) or (finding == "worse" and j.high < 0)
+    return (finding == "better" and j.mean > 0) or (finding == "worse" and j.mean < 0)
+
+
+def _leaves_out_zero(effect: Effect) -> bool:
+    return effect.low is not None and effect.high is not None and (effect.low > 0 or effect.high < 0)
