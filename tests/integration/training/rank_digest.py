@@ -1,0 +1,55 @@
+"""One rank of a training of a tiny network, run by torchrun; writes what this rank ended with.
+
+    torchrun --nproc-per-node 2 rank_digest.py SETTINGS.json OUT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpcmbal.core.model import variants
+from hpcmbal.core.model.variants import ContextSize, Stage, Variant
+from hpcmbal.settings import load_run_settings
+from hpcmbal.training import trainer
+
+variants.VARIANTS["hpcm-nano"] = Variant(
+    name="hpcm-nano",
+    latent_channels=8,
+    hyper_channels=8,
+    analysis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
+    synthesis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
+    hyper_width=8,
+    hyper_blocks=(0, 0),
+    context=ContextSize(width=8, coarse_blocks=(1, 0, 0), fine_blocks=(1, 0, 0)),
+    mlp_ratio=1,
+    rate_levels=2,
+)
+
+
+def main() -> None:
+    """Train, and save this rank's weights and balancing."""
+    settings, out = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+    states: list[Any] = []
+    build = trainer.build_state
+
+    def keep(*arguments: Any, **options: Any) -> Any:
+        states.append(build(*arguments, **options))
+        return states[-1]
+
+    trainer.build_state = keep
+    trainer.train(load_run_settings(settings.pop("preset"), settings))
+    (state,) = states
+    torch.save(
+        {"weights": state.model.state_dict(), "balancer": state.balancer.state_dict(), "step": state.step},
+        out / f"rank-{os.environ.get('RANK', '0')}.pt",
+    )
+
+
+if __name__ == "__main__":
+    main()
