@@ -1,0 +1,93 @@
+"""Joining a Ray cluster quietly, and finding out at once whether it could ever do the work."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from hpcmbal.engines.threads import available_cpus
+from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What Ray reserves for one task; fractions share.
+
+    Attributes:
+        cpus: Processors.
+        gpus: Graphics processors.
+    """
+
+    cpus: float
+    gpus: float
+
+    def __post_init__(self) -> None:
+        """Raise `SettingsError` for what Ray cannot reserve."""
+        if self.cpus <= 0 or (self.cpus > 1 and self.cpus != int(self.cpus)):
+            raise SettingsError(
+                f"CPUs per task should be a whole number, or a fraction above 0 and below 1. Found {self.cpus:g}."
+            )
+        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
+            raise SettingsError(
+                f"GPUs per task should be 0, a whole number, or a fraction below 1. Found {self.gpus:g}."
+            )
+
+
+def import_ray(retries: int) -> Any:
+    """Ray as a module, set up to keep its messages to its own logs.
+
+    Args:
+        retries: Also for tasks that Ray's memory monitor stopped; Ray itself would retry those for ever.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    # Read when Ray is imported. Its messages about dead workers go to standard output, which may be our JSON.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
+    os.environ.setdefault("RAY_task_oom_retries", str(retries))
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody unless a user says so
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("The engine 'ray'", "cluster") from error
+    return ray
+
+
+def join(ray: Any, address: str | None) -> None:
+    """Join the cluster at `address`, or start a local one if it is None.
+
+    Raises:
+        HpcmbalError: There is none, or it has another version of Ray or Python.
+    """
+    common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address is None:
+            ray.init(address="local", num_cpus=available_cpus(), include_dashboard=False, **common)
+        else:
+            ray.init(address=address, **common)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        what = "Ray did not start on this machine" if address is None else f"--address {address}: cannot join"
+        raise HpcmbalError(
+            f"{what}: {_first_line(error)} The command has to run on a node of the cluster, which `ray start --head` "
+            "(or, on further machines, `ray start --address HOST:PORT`) makes of this machine; see docs/cluster.md."
+        ) from error
+
+
+def check_fits(ray: Any, demand: Demand) -> None:
+    """Raise `SettingsError` if no node is large enough for a task: Ray would wait for one for ever."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(node.get("CPU", 0) >= demand.cpus and node.get("GPU", 0) >= demand.gpus for node in nodes):
+        return
+    found = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes) or "none"
+    raise SettingsError(
+        f"No node of the Ray cluster has the {demand.cpus:g} CPUs and {demand.gpus:g} GPUs that a task asks for. "
+        f"Found nodes with: {found}. Ask for less per task, or add a node that has as much."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__
