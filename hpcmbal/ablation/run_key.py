@@ -1,0 +1,57 @@
+"""Keys of runs: two runs with one key give one result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from hpcmbal.settings import RunSettings
+
+WITHOUT_INFLUENCE: dict[str, frozenset[str]] = {
+    "training": frozenset({"num_threads", "device"}),
+    "data": frozenset({"num_workers", "cache_mebibytes"}),
+}
+"""Settings that decide how fast a run is, not what it learns; `output` and `tracking` are left out as a whole."""
+
+
+def training_key(settings: RunSettings) -> str:
+    """Hash of everything that decides about the weights.
+
+    Thread counts and devices round differently, but a study may move to another machine and stay the same study.
+    """
+    content = _deciding(settings)
+    del content["data"]["val"]
+    return _digest(content)
+
+
+def run_key(settings: RunSettings) -> str:
+    """Hash of everything that decides about the weights and about the images that they are evaluated on."""
+    return _digest(_deciding(settings))
+
+
+def differences(settings: RunSettings, other: RunSettings) -> list[str]:
+    """Deciding settings that differ, for people: `training.max_steps 300 and 1500`."""
+    ours, theirs = _deciding(settings), _deciding(other)
+    return [
+        f"{section}.{name} {value} and {theirs[section][name]}"
+        for section, fields in ours.items()
+        for name, value in fields.items()
+        if value != theirs[section][name]
+    ]
+
+
+def _deciding(settings: RunSettings) -> dict[str, dict[str, Any]]:
+    content: dict[str, dict[str, Any]] = settings.model_dump(mode="json", exclude={"output", "tracking"})
+    for section, names in WITHOUT_INFLUENCE.items():
+        content[section] = {name: value for name, value in content[section].items() if name not in names}
+    for name in ("train", "val"):
+        folder = content["data"][name]
+        content["data"][name] = folder if folder is None else str(Path(folder).expanduser().resolve())
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
