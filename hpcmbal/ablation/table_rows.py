@@ -45,7 +45,7 @@ class TextTable:
 def difference_table(comparison: StudyComparison) -> TextTable:
     """Every arm against the reference."""
     with_bd = any(item.bd.effect is not None for item in comparison.comparisons)
-    headings = ["Arm", "Verdict", "p", *(["BD-rate %"] if with_bd else []), *(_heading(metric) for metric in METRICS)]
+    headings = ["Arm", "Verdict", *(["BD-rate %"] if with_bd else []), *(_heading(metric) for metric in METRICS)]
     rows = tuple(_difference_row(item, with_bd=with_bd) for item in comparison.comparisons)
     corrected = sum(item.verdict.p_adjusted is not None for item in comparison.comparisons) > 1
     note = (
@@ -53,7 +53,7 @@ def difference_table(comparison: StudyComparison) -> TextTable:
         f"PSNR. p is of the metric that decides (BD-rate where there is one, else J)"
         f"{', after Holm’s correction for the number of arms' if corrected else ''}."
     )
-    return TextTable(f"Against {comparison.reference}", note, (*headings, "Pairs"), rows, words=2)
+    return TextTable(f"Against {comparison.reference}", note, tuple(headings), rows, words=2)
 
 
 def lambda_table(comparison: StudyComparison) -> TextTable:
@@ -124,15 +124,12 @@ def _heading(metric: Metric) -> str:
 
 
 def _difference_row(item: ArmComparison, *, with_bd: bool) -> tuple[Cell, ...]:
-    verdict = item.verdict
-    p_value = Cell("–") if verdict.p_adjusted is None else Cell(p_text(verdict.p_adjusted).removeprefix("p = ")[:7])
+    verdict, tried = item.verdict, item.pairs + len(item.left_out)
     return (
-        Cell(item.arm),
-        Cell(verdict.finding),
-        p_value,
+        Cell(item.arm, f"{item.pairs} of {tried} pairs" if item.left_out else counted(item.pairs, "pair")),
+        Cell(verdict.finding, "" if verdict.p_adjusted is None else p_text(verdict.p_adjusted)),
         *([_effect_cell(item.bd.effect)] if with_bd else []),
         *(_effect_cell(item.effects.get(metric.key)) for metric in METRICS),
-        Cell(f"{item.pairs}", f"of {item.pairs + len(item.left_out)}" if item.left_out else ""),
     )
 
 

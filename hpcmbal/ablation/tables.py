@@ -39,7 +39,7 @@ def rich_table(comparison: StudyComparison) -> Group:
 
     tables = [difference_table(comparison), mean_table(comparison)]
     tables += [failed_table(comparison)] if comparison.failed else []
-    return Group(*(_rich(table) for table in tables))
+    return Group(*(part for table in tables for part in ("", _rich(table))))
 
 
 def markdown(comparison: StudyComparison) -> str:
@@ -95,14 +95,26 @@ def _rich(table: TextTable) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=table.title, caption=table.note, title_justify="left", caption_justify="left")
+    shown = Table(
+        title=table.title,
+        title_style="bold",
+        title_justify="left",
+        caption=table.note,
+        caption_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for index, heading in enumerate(table.headings):
-        # A narrow terminal folds intervals, never a word.
-        longest = max((len(word) for row in table.rows for word in row[index].text.split()), default=0)
-        shown.add_column(Text(heading), justify="left" if index < table.words else "right", min_width=longest)
+        shown.add_column(Text(heading), justify="left" if index < table.words else "right")
     for row in table.rows:
-        shown.add_row(*(Text.assemble(cell.text, (f"\n{cell.detail}" if cell.detail else "", "dim")) for cell in row))
+        shown.add_row(*(Text.assemble(cell.text, (_below(cell.detail), "dim")) for cell in row))
     return shown
+
+
+def _below(detail: str) -> str:
+    # Ends of an interval in two lines: seven columns fit into 80 characters.
+    return "\n" + detail.replace(" to ", " to\n") if detail else ""
 
 
 def _markdown(table: TextTable) -> str:
