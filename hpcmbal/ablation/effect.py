@@ -53,7 +53,7 @@ class Metric:
 J = Metric("j", "J", "%", relative=True, digits=4)
 BPP = Metric("bpp", "bpp", "%", relative=True, digits=4)
 PSNR_DB = Metric("psnr_db", "PSNR dB", "dB", relative=False, digits=3)
-SECONDS = Metric("seconds_per_step", "s per step", "%", relative=True, digits=4)
+SECONDS = Metric("seconds_per_step", "s/step", "%", relative=True, digits=4)
 BD_RATE = Metric("bd_rate", "BD-rate", "%", relative=True, digits=2)
 """Not in a record: it belongs to all runs of a seed together (`bd_effect`)."""
 

@@ -126,7 +126,7 @@ def _heading(metric: Metric) -> str:
 def _difference_row(item: ArmComparison, *, with_bd: bool) -> tuple[Cell, ...]:
     verdict, tried = item.verdict, item.pairs + len(item.left_out)
     return (
-        Cell(item.arm, f"{item.pairs} of {tried} pairs" if item.left_out else counted(item.pairs, "pair")),
+        Cell(item.arm, f"{item.pairs}/{tried} pairs" if item.left_out else counted(item.pairs, "pair")),
         Cell(verdict.finding, "" if verdict.p_adjusted is None else p_text(verdict.p_adjusted)),
         *([_effect_cell(item.bd.effect)] if with_bd else []),
         *(_effect_cell(item.effects.get(metric.key)) for metric in METRICS),

@@ -106,7 +106,7 @@ def _rich(table: TextTable) -> Table:
         pad_edge=False,
     )
     for index, heading in enumerate(table.headings):
-        shown.add_column(Text(heading), justify="left" if index < table.words else "right")
+        shown.add_column(Text(heading), justify="left" if index < table.words else "right", overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text.assemble(cell.text, (_below(cell.detail), "dim")) for cell in row))
     return shown
