@@ -38,8 +38,16 @@ def evaluate_run(folder: Path, settings: RunSettings, images: ImageSource) -> tu
         output = model(x, lmbda if model.rate_gains is not None else None)
         output["x_hat"] = output["x_hat"].clamp(0, 1)
         values = loss(output, x, lmbda).record.scalars()
-        sample = Sample(item.name, **{name: float(values[name]) for name in ("bpp", "mse", "psnr_db", "j")})
+        sample = Sample(
+            _short_name(item.name, settings.data.val),
+            **{name: float(values[name]) for name in ("bpp", "mse", "psnr_db", "j")},
+        )
         if not all(math.isfinite(value) for value in (sample.bpp, sample.mse, sample.psnr_db, sample.j)):
             raise NumericalError(f"The trained network gave NaN or infinity for {item.name}: the training diverged.")
         samples.append(sample)
     return tuple(samples)
+
+
+def _short_name(name: str, folder: Path | None) -> str:
+    """An image's name without the folder, which differs from machine to machine."""
+    return name if folder is None else Path(name).relative_to(folder).as_posix()

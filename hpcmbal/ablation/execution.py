@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import statistics
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from hpcmbal.ablation.plan import PlannedRun
 from hpcmbal.ablation.record_file import read_record, write_record
 from hpcmbal.ablation.records import RunRecord, Sample
 from hpcmbal.ablation.run_key import differences, training_key
+from hpcmbal.ablation.storage import StudyStorage
 from hpcmbal.errors import DataError, NumericalError, SettingsError
 from hpcmbal.settings import RunSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint
@@ -28,22 +30,12 @@ class RunTask:
     """What a process needs to do one run.
 
     Attributes:
-        study_folder: Folder of the study.
+        storage: Where the study lives.
         run: The run.
     """
 
-    study_folder: Path
+    storage: StudyStorage
     run: PlannedRun
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder."""
-        return self.study_folder / self.run.folder
-
-    @property
-    def settings(self) -> RunSettings:
-        """The run's settings, with its folder."""
-        return _with_output(self.run.settings, save_path=self.folder)
 
 
 class Progress(StrEnum):
@@ -55,17 +47,17 @@ class Progress(StrEnum):
     FAILED = "failed"
 
 
-def progress_of(task: RunTask) -> Progress:
-    """How far a run is.
+def progress_of(run: PlannedRun, folder: Path) -> Progress:
+    """How far the run in `folder` is.
 
     Raises:
-        SettingsError: Its folder holds a run with other settings.
+        SettingsError: The folder holds a run with other settings.
         CheckpointError: A record or checkpoint cannot be read.
     """
-    record = read_record(task.folder)
-    if record is not None and record.key == task.run.key:
+    record = read_record(folder)
+    if record is not None and record.key == run.key:
         return Progress.RECORDED if record.status == "done" else Progress.FAILED
-    return Progress.NEW if _last_checkpoint(task) is None else Progress.STARTED
+    return Progress.NEW if _last_checkpoint(run, folder) is None else Progress.STARTED
 
 
 def execute_run(task: RunTask) -> RunRecord:
@@ -79,63 +71,65 @@ def execute_run(task: RunTask) -> RunRecord:
         CheckpointError: A file cannot be read or written.
         KeyboardInterrupt: The process was asked to stop; the training is saved.
     """
-    try:
-        record = _trained_and_evaluated(task)
-    except (NumericalError, DataError) as error:
-        record = failed_record(task, str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        record = failed_record(task, f"out of memory: {str(error).partition('.')[0] or type(error).__name__}")
-    write_record(task.folder, record)
+    run = task.run
+    with task.storage.run_folder(str(run.folder)) as folder:
+        try:
+            record = _trained_and_evaluated(run, folder)
+        except (NumericalError, DataError) as error:
+            record = failed_record(run, folder, str(error))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            record = failed_record(run, folder, f"out of memory: {str(error).partition('.')[0] or 'no details'}")
+        write_record(folder, record)
     return record
 
 
-def failed_record(task: RunTask, reason: str) -> RunRecord:
+def failed_record(run: PlannedRun, folder: Path, reason: str) -> RunRecord:
     """The record of a run that ended without a result."""
-    return dataclasses.replace(_record(task, ()), status="failed", reason=reason)
+    return dataclasses.replace(_record(run, folder, ()), status="failed", reason=reason)
 
 
-def _trained_and_evaluated(task: RunTask) -> RunRecord:
-    settings = task.settings
+def _trained_and_evaluated(run: PlannedRun, folder: Path) -> RunRecord:
+    settings = _with_output(run.settings, save_path=folder)
     training_images, evaluation_images = open_data(settings.data)
-    checkpoint = _last_checkpoint(task)
+    checkpoint = _last_checkpoint(run, folder)
     if checkpoint is None or checkpoint.step < total_steps(settings, len(training_images)):
         resumed = None if checkpoint is None else checkpoint.folder
         if train(_with_output(settings, checkpoint=resumed)).interrupted:
             raise KeyboardInterrupt
-    for old in list_checkpoints(task.folder)[:-1]:
+    for old in list_checkpoints(folder)[:-1]:
         shutil.rmtree(old)
-    return _record(task, evaluate_run(task.folder, settings, evaluation_images))
+    return _record(run, folder, evaluate_run(folder, settings, evaluation_images))
 
 
-def _last_checkpoint(task: RunTask) -> Checkpoint | None:
-    """The newest checkpoint in the run's folder, which must be of the same training."""
-    if not list_checkpoints(task.folder):
+def _last_checkpoint(run: PlannedRun, folder: Path) -> Checkpoint | None:
+    """The newest checkpoint in a run's folder, which must be of the same training."""
+    if not list_checkpoints(folder):
         return None
-    checkpoint = open_checkpoint(task.folder)
-    if training_key(checkpoint.settings) != task.run.training_key:
-        found = "; ".join(differences(checkpoint.settings, task.run.settings))
+    checkpoint = open_checkpoint(folder)
+    if training_key(checkpoint.settings) != run.training_key:
+        found = "; ".join(differences(checkpoint.settings, run.settings))
         raise SettingsError(
-            f"{task.folder} holds a run with other settings (there and now: {found}). Choose another folder with "
+            f"{folder} holds a run with other settings (there and now: {found}). Choose another folder with "
             "--output, or remove that one."
         )
     return checkpoint
 
 
-def _record(task: RunTask, samples: tuple[Sample, ...]) -> RunRecord:
-    steps, seconds = _log_summary(task.folder)
+def _record(run: PlannedRun, folder: Path, samples: tuple[Sample, ...]) -> RunRecord:
+    steps, seconds = _log_summary(folder)
     return RunRecord(
-        arm=task.run.arm,
-        lmbda=task.run.lmbda,
-        seed=task.run.seed,
-        key=task.run.key,
+        arm=run.arm,
+        lmbda=run.lmbda,
+        seed=run.seed,
+        key=run.key,
         status="done",
         reason=None,
         steps=steps,
         seconds_per_step=seconds,
         samples=samples,
-        folder=str(task.run.folder),
+        folder=str(run.folder),
     )
 
 
@@ -149,13 +143,13 @@ def _log_summary(folder: Path) -> tuple[int, float | None]:
     lines = read_log(path) if path.exists() else []
     seconds = [
         (after["time/seconds"] - before["time/seconds"]) / (after["step"] - before["step"])
-        for before, after in zip(lines, lines[1:], strict=False)
+        for before, after in itertools.pairwise(lines)
         if after["step"] > before["step"] and after["time/seconds"] > before["time/seconds"]
     ]
     return (lines[-1]["step"] if lines else 0), (statistics.median(seconds) if seconds else None)
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
     """PyTorch has a class for CUDA's memory and only a sentence for the CPU's."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

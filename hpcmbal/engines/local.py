@@ -20,17 +20,11 @@ from types import FrameType
 from typing import Any, cast
 
 from hpcmbal.engines.engine import Lost, Result, Task
+from hpcmbal.engines.threads import VARIABLES, available_cpus
 from hpcmbal.errors import HpcmbalError, SettingsError
 
 ATTEMPTS = 2
 """How often a task is started whose process is killed."""
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def available_cpus() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class LocalEngine:
@@ -166,7 +160,7 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 def _work(connection: Connection, task: bytes, threads: int, filters: list[Any]) -> None:
     """What a process does: one task, and its answer into the pipe."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for name in THREAD_VARIABLES:
+    for name in VARIABLES:
         os.environ[name] = str(threads)
     warnings.filters[:] = filters  # type: ignore[index]
     connection.send(_answer(task, threads))
