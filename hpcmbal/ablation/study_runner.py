@@ -37,9 +37,10 @@ class Inventory:
         done = {Progress.RECORDED} if self.retry_failed else {Progress.RECORDED, Progress.FAILED}
         return [run for run, found in zip(self.plan.runs, self.progress, strict=True) if found not in done]
 
-    def count(self, progress: Progress) -> int:
-        """How many runs are so far."""
-        return self.progress.count(progress)
+    @property
+    def count_failed(self) -> int:
+        """How many runs were tried and failed."""
+        return self.progress.count(Progress.FAILED)
 
 
 def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> Inventory:

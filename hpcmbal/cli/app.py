@@ -37,6 +37,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "info": LazyCommand("hpcmbal.cli.info", "Show what a compressed file says about itself."),
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
     "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
+    "ablate": LazyCommand("hpcmbal.cli.ablate", "Compare variants of a training: seeds, intervals, a verdict."),
     "eval": LazyCommand("hpcmbal.cli.eval", "Measure models and other codecs: curves, BD-rates, a report."),
     "find-quality": LazyCommand("hpcmbal.cli.find_quality", "Find the quality for a wanted rate or PSNR."),
     "plot-run": LazyCommand("hpcmbal.cli.plot_run", "Draw the curves of trainings from their logs."),

@@ -1,0 +1,214 @@
+"""A study's plan as the user sees it before anything runs: runs, steps, time, disk; and its outcome at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hpcmbal.ablation.comparison import StudyComparison
+    from hpcmbal.ablation.plan import Plan
+    from hpcmbal.ablation.study_runner import Inventory
+    from hpcmbal.ablation.warmup import Cost, Forecast
+    from hpcmbal.engines.local import LocalEngine
+    from hpcmbal.engines.ray_engine import RayEngine
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, and everything that is known about it before it runs.
+
+    Attributes:
+        inventory: The plan and what of it is there already.
+        engine: What will do the runs.
+        steps: Optimiser steps of every run, by its name.
+        images: How many images are trained on, and evaluated on.
+        size_notes: What the study is too small for.
+        forecast: What is left to do will cost; None if nothing is left.
+        step_seconds: Measured time of a step, by arm.
+    """
+
+    inventory: Inventory
+    engine: LocalEngine | RayEngine
+    steps: Mapping[str, int]
+    images: tuple[int, int]
+    size_notes: Sequence[str]
+    forecast: Forecast | None
+    step_seconds: Mapping[str, float]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.inventory.plan
+
+
+def prepare(inventory: Inventory, engine: LocalEngine | RayEngine) -> Prepared:
+    """Open the images, and measure a few steps of what is left to do.
+
+    Raises:
+        DataError: Images are missing.
+    """
+    from hpcmbal.ablation.study_size import size_notes
+    from hpcmbal.ablation.warmup import forecast, measure_costs
+    from hpcmbal.engines.local import LocalEngine
+    from hpcmbal.training.trainer import open_data, total_steps
+
+    plan, pending = inventory.plan, inventory.pending
+    training, evaluation = open_data(plan.runs[0].settings.data)
+    steps = {run.name: total_steps(run.settings, len(training)) for run in plan.runs}
+    found, costs = None, {}
+    if pending:
+        sys.stderr.write("Measuring a few steps of each kind of arm ...\n")
+        jobs = min(engine.jobs, len(pending)) if isinstance(engine, LocalEngine) else None
+        costs = measure_costs(pending, engine, jobs or 1)
+        found = forecast(pending, [steps[run.name] for run in pending], costs, jobs)
+    notes = size_notes(plan.study, max(steps.values()), len(evaluation))
+    sizes = (len(training), len(evaluation))
+    return Prepared(inventory, engine, steps, sizes, notes, found, _step_seconds(inventory, costs))
+
+
+def show_plan(prepared: Prepared, output: str, *, only_json: bool = False, to_stderr: bool = False) -> None:
+    """Write the plan: as JSON, as a table on a terminal, as tab-separated lines elsewhere."""
+    if only_json:
+        typer.echo(json.dumps(_json(prepared, output), indent=1))
+        return
+    study = prepared.plan.study
+    typer.echo(f"Study '{study.name}': {study.question}".rstrip(": "), err=to_stderr)
+    _table(
+        ("arm", "what it changes", "runs", "steps", "done", "s/step"),
+        [_arm_row(prepared, arm) for arm in prepared.plan.arms],
+        to_stderr=to_stderr,
+    )
+    for line in (*_summary(prepared, output), *prepared.plan.notes, *prepared.size_notes):
+        typer.echo(line, err=to_stderr)
+
+
+def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
+    """Write the tables and a sentence for each arm."""
+    from rich.console import Console
+
+    from hpcmbal.ablation.table_rows import remarks
+    from hpcmbal.ablation.tables import rich_table
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(rich_table(comparison))
+    typer.echo("")
+    for item in comparison.comparisons:
+        typer.echo(item.verdict.sentence)
+    for line in (*remarks(comparison), *notes):
+        typer.echo(line)
+
+
+def _step_seconds(inventory: Inventory, costs: Mapping[str, Cost | str]) -> dict[str, float]:
+    from hpcmbal.ablation.warmup import kind_of
+
+    found = {run.arm: costs.get(kind_of(run.settings)) for run in inventory.pending}
+    return {arm: cost.step_seconds for arm, cost in found.items() if cost is not None and not isinstance(cost, str)}
+
+
+def _arm_row(prepared: Prepared, arm: str) -> tuple[str, ...]:
+    study = prepared.plan.study
+    runs = [run for run in prepared.plan.runs if run.arm == arm]
+    left = sum(run.arm == arm for run in prepared.inventory.pending)
+    (changes,) = [item.changes for item in study.variants if item.name == arm]
+    seconds = prepared.step_seconds.get(arm)
+    return (
+        arm + (" (reference)" if arm == study.reference_arm else ""),
+        _changes_text(changes),
+        str(len(runs)),
+        f"{prepared.steps[runs[0].name]:,}",
+        str(len(runs) - left),
+        "" if seconds is None else f"{seconds:.2f}",
+    )
+
+
+def _changes_text(changes: Mapping[str, object]) -> str:
+    words = {path.rpartition(".")[2]: value for path, value in changes.items()}
+    return ", ".join(f"{name} {value}" for name, value in words.items())
+
+
+def _summary(prepared: Prepared, output: str) -> list[str]:
+    study, inventory = prepared.plan.study, prepared.inventory
+    lambdas = ", ".join(f"{lmbda:g}" for lmbda in study.lambdas)
+    training, evaluation = prepared.images
+    what = f"Lambda {lambdas}; seeds {', '.join(map(str, study.seeds))}; preset {study.base_preset}; "
+    images = f"{training} training images, {evaluation} for evaluation; folder {output}"
+    lines = [what + images, _left_text(prepared)]
+    if prepared.forecast is None:
+        return lines
+    lines.append(_forecast_text(prepared.forecast, prepared.engine))
+    lines += [f"Not measured: {run.name}: {reason}" for run, reason in prepared.forecast.unknown]
+    started = sum(progress == "started" for progress in inventory.progress)
+    if started:
+        lines.append(f"{started} of the runs go on from their last checkpoint, so it will take less.")
+    return lines
+
+
+def _left_text(prepared: Prepared) -> str:
+    runs, pending = prepared.plan.runs, prepared.inventory.pending
+    if not pending:
+        failed = prepared.inventory.count_failed
+        return f"All {len(runs)} runs are done" + (f", {failed} of them failed" if failed else "") + "."
+    steps = sum(prepared.steps[run.name] for run in pending)
+    return f"To do: {len(pending)} of {len(runs)} runs, {steps:,} steps."
+
+
+def _forecast_text(forecast: Forecast, engine: LocalEngine | RayEngine) -> str:
+    from hpcmbal.engines.local import LocalEngine
+    from hpcmbal.training.preflight import readable_seconds
+
+    disk = f"{forecast.disk_bytes / 1e6:,.0f} MB of disk"
+    measured = "(from a short warm-up)"
+    if forecast.seconds is None or not isinstance(engine, LocalEngine):
+        total = readable_seconds(forecast.machine_seconds)
+        return f"About {total} of all runs together, shared by as many as the cluster does at once; {disk} {measured}."
+    threads = "1 thread each" if engine.threads == 1 else f"{engine.threads} threads each"
+    at_once = "one run at a time" if engine.jobs == 1 else f"{engine.jobs} runs at once"
+    return f"About {readable_seconds(forecast.seconds)} with {at_once}, {threads}; {disk} {measured}."
+
+
+def _json(prepared: Prepared, output: str) -> dict[str, object]:
+    forecast = prepared.forecast
+    return {
+        "study": prepared.plan.study.model_dump(mode="json"),
+        "output": output,
+        "runs": [
+            {
+                "arm": run.arm,
+                "lmbda": run.lmbda,
+                "seed": run.seed,
+                "key": run.key,
+                "folder": str(run.folder),
+                "steps": prepared.steps[run.name],
+                "progress": str(progress),
+            }
+            for run, progress in zip(prepared.plan.runs, prepared.inventory.progress, strict=True)
+        ],
+        "seconds": None if forecast is None else forecast.seconds,
+        "machine_seconds": None if forecast is None else forecast.machine_seconds,
+        "disk_bytes": None if forecast is None else forecast.disk_bytes,
+        "step_seconds": dict(prepared.step_seconds),
+        "notes": [*prepared.plan.notes, *prepared.size_notes],
+    }
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, to_stderr: bool) -> None:
+    if not (sys.stderr if to_stderr else sys.stdout).isatty():
+        for row in (titles, *rows):
+            typer.echo("\t".join(row), err=to_stderr)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, title in enumerate(titles):
+        table.add_column(title, justify="left" if index < 2 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(stderr=to_stderr).print(table)
