@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hpcmbal.ablation.bd_effect import BdEffect, bd_effect
-from hpcmbal.ablation.effect import BPP, METRICS, PSNR_DB, SECONDS, Effect, J, Metric, paired_effect
+from hpcmbal.ablation.effect import METRICS, Effect, J, Metric, paired_effect
 from hpcmbal.ablation.pairs import LeftOut, Pair, Place, RunIndex, index_runs, pair_runs, places, unusable
 from hpcmbal.ablation.records import RunRecord
 from hpcmbal.ablation.statistics import Estimate, estimate
@@ -57,12 +57,14 @@ class ArmMeans:
         lmbda: Where.
         means: With the t interval over seeds, which here holds all that seeds differ in: it is wider than the interval
             of a paired difference, and overlapping ones do not mean that arms are equal.
+        values: What the means are of, by seed, ascending; a run without a metric is left out of that metric.
         runs: How many are in it.
     """
 
     arm: str
     lmbda: float
     means: Mapping[str, Estimate]
+    values: Mapping[str, tuple[float, ...]]
     runs: int
 
 
@@ -174,15 +176,14 @@ def _means(index: RunIndex, arms: Sequence[str], lambdas: Sequence[float]) -> li
         for lmbda in lambdas:
             runs = [run for (where, _), run in sorted(index[arm].items()) if where == lmbda and unusable(run) is None]
             if runs:
-                found = {metric.key: _mean(metric, runs) for metric in (J, BPP, PSNR_DB, SECONDS)}
-                known = {key: value for key, value in found.items() if value is not None}
-                means.append(ArmMeans(arm, lmbda, known, len(runs)))
+                values = {metric.key: _values(metric, runs) for metric in METRICS}
+                found = {key: estimate(column) for key, column in values.items() if column}
+                means.append(ArmMeans(arm, lmbda, found, values, len(runs)))
     return means
 
 
-def _mean(metric: Metric, runs: Sequence[RunRecord]) -> Estimate | None:
-    values = [value for run in runs if (value := metric.value(run)) is not None]
-    return estimate(values) if values else None
+def _values(metric: Metric, runs: Sequence[RunRecord]) -> tuple[float, ...]:
+    return tuple(value for run in runs if (value := metric.value(run)) is not None)
 
 
 def _failed(index: RunIndex, arms: Sequence[str], found: Sequence[Place]) -> tuple[LeftOut, ...]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from hpcmbal.plotting.style import empty_figure, figure_style
 
+if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -66,7 +65,7 @@ class TimedPoint:
 
 def rd_figure(curves: Sequence[DrawnCurve], quality_label: str, title: str = "") -> Figure:
     """Quality over rate; the rate's axis ends where the models end, with some room, so that they fill the figure."""
-    with _style():
+    with figure_style():
         figure, axes = _new_figure()
         for index, curve in enumerate(curves):
             _draw(axes, curve, index)
@@ -88,7 +87,7 @@ def scale_rate_figure(labels: Sequence[str], bpp_by_scale: Mapping[str, Sequence
         bpp_by_scale: Bits per pixel by scale, each as long as `labels`.
         title: Above the figure.
     """
-    with _style():
+    with figure_style():
         figure, axes = _new_figure()
         bottom = [0.0] * len(labels)
         for scale, values in bpp_by_scale.items():
@@ -112,7 +111,7 @@ def scale_rate_figure(labels: Sequence[str], bpp_by_scale: Mapping[str, Sequence
 
 def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
     """Time over rate, both axes logarithmic; larger markers are better pictures."""
-    with _style():
+    with figure_style():
         figure, axes = _new_figure()
         low = min(point.quality_db for point in points)
         span = max(max(point.quality_db for point in points) - low, 1e-9)
@@ -192,16 +191,5 @@ def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:
 
 
 def _new_figure() -> tuple[Figure, Axes]:
-    # Not pyplot: it would keep every figure alive and choose a window system.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 4.8), layout="constrained")
+    figure = empty_figure(7.0, 4.8)
     return figure, figure.add_subplot()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib as mpl
-
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        yield

@@ -1,0 +1,153 @@
+"""The figures of a study; those without content are left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpcmbal.ablation.comparison import ArmComparison, ArmMeans, StudyComparison
+from hpcmbal.ablation.effect import BPP, PSNR_DB, Effect, J
+from hpcmbal.ablation.study_logs import StudyLogs, j_difference, metric_names, runs_of, training_j
+from hpcmbal.ablation.wording import counted
+from hpcmbal.plotting.arm_curves import ArmPoint, arm_curve_figure
+from hpcmbal.plotting.bands import Band, BandPanel, Series, band_figure, band_over_runs
+from hpcmbal.plotting.intervals import IntervalRow, interval_figure
+from hpcmbal.plotting.rd_curves import save_figure
+from hpcmbal.plotting.style import ArmLook, arm_looks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg")
+TRACES = (
+    ("weights", "effective_weights/", "Effective weights of the tasks"),
+    ("contributions", "scale_contrib/", "Contribution of each scale"),
+    ("gammas", "gamma/", "Gamma of each scale"),
+)
+"""File name, prefix of the logged metrics, and title."""
+CONSTANT = 1e-9
+"""Relative; traces that move less, and are the same in all arms, show nothing."""
+
+
+def draw_study_figures(comparison: StudyComparison, logs: StudyLogs) -> dict[str, Figure]:
+    """Every figure that has content, by its file's name without extension.
+
+    Args:
+        comparison: Differences, means, and the order of arms.
+        logs: From `read_study_logs`; figures over steps are about those that are there.
+    """
+    looks = arm_looks(comparison.arms, comparison.reference)
+    figures = {
+        "differences": _differences(comparison, looks),
+        "rd": _rd(comparison, looks),
+        "j": _j(comparison, logs, looks),
+        "j-difference": _j_difference(comparison, logs, looks),
+    }
+    for stem, prefix, title in TRACES:
+        figures[stem] = _traces(comparison, logs, looks, prefix, title)
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def save_study_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
+    """Write every figure as PNG and SVG."""
+    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name, FORMATS)]
+
+
+def _differences(comparison: StudyComparison, looks: dict[str, ArmLook]) -> Figure | None:
+    panels = {}
+    for label, effects in (
+        ("BD-rate (%)", [item.bd.effect for item in comparison.comparisons]),
+        ("J (%)", [item.effects.get(J.key) for item in comparison.comparisons]),
+    ):
+        rows = [
+            _interval_row(item, effect, looks[item.arm])
+            for item, effect in zip(comparison.comparisons, effects, strict=True)
+            if effect is not None
+        ]
+        if rows:
+            panels[label] = rows
+    note = "Bar: 95 % interval, paired t over seeds. Strokes: seeds. Left of 0 is better."
+    return interval_figure(panels, f"Difference from {comparison.reference}", note) if panels else None
+
+
+def _interval_row(item: ArmComparison, effect: Effect, look: ArmLook) -> IntervalRow:
+    ends = None if effect.low is None or effect.high is None else (effect.low, effect.high)
+    decides = item.verdict.metric == effect.metric.key
+    values = [value for _, value in effect.by_seed]
+    return IntervalRow(item.arm, effect.mean, ends, values, look, item.verdict.finding if decides else "")
+
+
+def _rd(comparison: StudyComparison, looks: dict[str, ArmLook]) -> Figure | None:
+    by_arm = {arm: [item for item in comparison.means if item.arm == arm] for arm in comparison.arms}
+    curves = {
+        arm: sorted((_arm_point(item) for item in items), key=lambda point: point.bpp)
+        for arm, items in by_arm.items()
+        if items
+    }
+    if not curves:
+        return None
+    title = f"Rate and distortion, {counted(len(comparison.lambdas), 'lambda')}, means over seeds"
+    return arm_curve_figure(curves, looks, title, _equal_j(comparison, by_arm[comparison.reference]))
+
+
+def _arm_point(item: ArmMeans) -> ArmPoint:
+    seeds = list(zip(item.values[BPP.key], item.values[PSNR_DB.key], strict=True))
+    return ArmPoint(item.means[BPP.key].mean, item.means[PSNR_DB.key].mean, seeds)
+
+
+def _equal_j(comparison: StudyComparison, reference: Sequence[ArmMeans]) -> list[tuple[float, float]]:
+    """Through the reference's point, if there is only one: what its rate could be exchanged for at equal J."""
+    if len(comparison.lambdas) != 1 or not reference:
+        return []
+    start = _arm_point(reference[0])
+    weight = comparison.lambdas[0] * 255**2
+    j = start.bpp + weight * 10 ** (-start.psnr_db / 10)
+    rates = [start.bpp + (index / 40 - 1) * 0.9 * min(start.bpp, j - start.bpp) for index in range(81)]
+    return [(bpp, -10 * math.log10((j - bpp) / weight)) for bpp in rates if bpp < j]
+
+
+def _j(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook]) -> Figure | None:
+    panels = []
+    for lmbda in comparison.lambdas:
+        bands = _bands({arm: training_j(logs, arm, lmbda) for arm in comparison.arms}, geometric=True)
+        if bands:
+            panels.append(BandPanel(f"lambda {lmbda:g}", bands, "J", logarithmic=True))
+    note = "Training batches, smoothed. Line: geometric mean of seeds. Band: from the lowest to the highest seed."
+    return band_figure(panels, looks, "J of training over steps", note) if panels else None
+
+
+def _j_difference(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook]) -> Figure | None:
+    others = [arm for arm in comparison.arms if arm != comparison.reference]
+    bands = _bands({arm: j_difference(logs, arm, comparison.reference) for arm in others})
+    if not bands:
+        return None
+    panel = BandPanel("", bands, f"J against {comparison.reference} (%)", zero_line=True)
+    note = "Same batches in every arm, smoothed. Line: mean of seeds. Band: from the lowest to the highest seed."
+    return band_figure([panel], looks, "Difference in J of training over steps", note)
+
+
+def _traces(
+    comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook], prefix: str, title: str
+) -> Figure | None:
+    lmbda = comparison.lambdas[len(comparison.lambdas) // 2]
+    panels = []
+    for name in metric_names(logs, prefix):
+        bands = _bands({arm: runs_of(logs, arm, lmbda, name) for arm in comparison.arms})
+        if bands:
+            panels.append(BandPanel(name.removeprefix(prefix), bands))
+    if not panels or all(_shows_nothing(panel) for panel in panels):
+        return None
+    where = f" at lambda {lmbda:g}" if len(comparison.lambdas) > 1 else ""
+    return band_figure(panels, looks, title + where, "Line: mean of seeds. Band: from the lowest to the highest seed.")
+
+
+def _shows_nothing(panel: BandPanel) -> bool:
+    values = [value for band in panel.bands.values() for value in (*band.low, *band.high)]
+    return max(values) - min(values) <= CONSTANT * max(abs(value) for value in values)
+
+
+def _bands(runs: dict[str, list[Series]], *, geometric: bool = False) -> dict[str, Band]:
+    found = {arm: band_over_runs(series, geometric=geometric) for arm, series in runs.items()}
+    return {arm: band for arm, band in found.items() if band is not None}
