@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import html
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hpcmbal.evaluation.curve import BPP, METRIC_LABELS, MS_SSIM, MS_SSIM_DB, PSNR, Curve
 from hpcmbal.evaluation.image_codec import DECODE_SECONDS, ENCODE_SECONDS
-from hpcmbal.plotting.rd_curves import figure_bytes
+from hpcmbal.evaluation.page import figure_html, fill_page, json_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,18 +49,12 @@ def render_report(
     parts = {
         "TITLE": html.escape(title),
         "SUBTITLE": html.escape(_subtitle(curves)),
-        "FIGURES": "".join(_figure(name, figure) for name, figure in figures.items()),
+        "FIGURES": "".join(figure_html(name, figure) for name, figure in figures.items()),
         "BD_TABLE": _bd_table(table),
         "SETTINGS": _settings(curves),
         "DATA": _data(curves, viewer),
     }
-    page = files("hpcmbal.evaluation").joinpath("data", "report.html").read_text(encoding="utf-8")
-    # Split, not replaced one after another: a value that looks like a placeholder stays as it is.
-    first, *rest = page.split("@@")
-    pieces = [first]
-    for index, piece in enumerate(rest):
-        pieces.append(parts[piece] if index % 2 == 0 else piece)
-    return "".join(pieces)
+    return fill_page("hpcmbal.evaluation", "report.html", parts)
 
 
 def interval_text(row: BdRow) -> str:
@@ -106,18 +98,14 @@ def _settings(curves: Sequence[Curve]) -> str:
     blocks = []
     for curve in curves:
         meta = {key: value for key, value in curve.meta.items() if key not in ("environment", "image_set")}
-        blocks.append(f"<details><summary>{html.escape(curve.name)}</summary>{_json(meta)}</details>")
+        blocks.append(f"<details><summary>{html.escape(curve.name)}</summary>{json_html(meta)}</details>")
     for key in ("image_set", "environment"):
         found = [curve.meta[key] for curve in curves if key in curve.meta]
         if found:
             state = " open" if key == "environment" else ""
             title = key.replace("_", " ")
-            blocks.append(f"<details{state}><summary>{title}</summary>{_json(found[0])}</details>")
+            blocks.append(f"<details{state}><summary>{title}</summary>{json_html(found[0])}</details>")
     return "".join(blocks)
-
-
-def _json(value: object) -> str:
-    return f"<pre>{html.escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"
 
 
 def _data(curves: Sequence[Curve], viewer: Sequence[ViewerImage]) -> str:
@@ -150,11 +138,6 @@ def _rows(curve: Curve) -> list[list[object]]:
 
 def _plain(value: float | None) -> float | str | None:
     return "inf" if value is not None and math.isinf(value) else value
-
-
-def _figure(name: str, figure: Figure) -> str:
-    source = base64.b64encode(figure_bytes(figure, "svg")).decode()
-    return f'<img alt="{html.escape(name)}" src="data:image/svg+xml;base64,{source}">'
 
 
 def _subtitle(curves: Sequence[Curve]) -> str:
