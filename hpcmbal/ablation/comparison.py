@@ -57,15 +57,20 @@ class ArmMeans:
         lmbda: Where.
         means: With the t interval over seeds, which here holds all that seeds differ in: it is wider than the interval
             of a paired difference, and overlapping ones do not mean that arms are equal.
-        values: What the means are of, by seed, ascending; a run without a metric is left out of that metric.
-        runs: How many are in it.
+        values: What the means are of, in the order of `seeds`; a metric that some run lacks is shorter.
+        seeds: Of the runs, ascending.
     """
 
     arm: str
     lmbda: float
     means: Mapping[str, Estimate]
     values: Mapping[str, tuple[float, ...]]
-    runs: int
+    seeds: tuple[int, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return len(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ def _means(index: RunIndex, arms: Sequence[str], lambdas: Sequence[float]) -> li
             if runs:
                 values = {metric.key: _values(metric, runs) for metric in METRICS}
                 found = {key: estimate(column) for key, column in values.items() if column}
-                means.append(ArmMeans(arm, lmbda, found, values, len(runs)))
+                means.append(ArmMeans(arm, lmbda, found, values, tuple(run.seed for run in runs)))
     return means
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from hpcmbal.ablation.comparison import ArmComparison, ArmMeans, StudyComparison
+from hpcmbal.ablation.comparison import ArmComparison, StudyComparison
 from hpcmbal.ablation.effect import BPP, PSNR_DB, Effect, J
 from hpcmbal.ablation.study_logs import StudyLogs, j_difference, metric_names, runs_of, training_j
 from hpcmbal.ablation.wording import counted
@@ -80,28 +81,35 @@ def _interval_row(item: ArmComparison, effect: Effect, look: ArmLook) -> Interva
 
 
 def _rd(comparison: StudyComparison, looks: dict[str, ArmLook]) -> Figure | None:
-    by_arm = {arm: [item for item in comparison.means if item.arm == arm] for arm in comparison.arms}
-    curves = {
-        arm: sorted((_arm_point(item) for item in items), key=lambda point: point.bpp)
-        for arm, items in by_arm.items()
-        if items
-    }
+    curves = {arm: _arm_points(comparison, arm) for arm in comparison.arms}
+    curves = {arm: points for arm, points in curves.items() if points}
     if not curves:
         return None
     title = f"Rate and distortion, {counted(len(comparison.lambdas), 'lambda')}, means over seeds"
-    return arm_curve_figure(curves, looks, title, _equal_j(comparison, by_arm[comparison.reference]))
+    return arm_curve_figure(curves, looks, title, _equal_j(comparison, curves.get(comparison.reference, [])))
 
 
-def _arm_point(item: ArmMeans) -> ArmPoint:
-    seeds = list(zip(item.values[BPP.key], item.values[PSNR_DB.key], strict=True))
-    return ArmPoint(item.means[BPP.key].mean, item.means[PSNR_DB.key].mean, seeds)
+def _arm_points(comparison: StudyComparison, arm: str) -> list[ArmPoint]:
+    points = []
+    for item in comparison.means:
+        if item.arm == arm:
+            common = common_seeds(comparison, item.lmbda) or set(item.seeds)
+            rows = zip(item.seeds, item.values[BPP.key], item.values[PSNR_DB.key], strict=True)
+            seeds = [(bpp, psnr_db) for seed, bpp, psnr_db in rows if seed in common]
+            points.append(ArmPoint(fmean(bpp for bpp, _ in seeds), fmean(psnr_db for _, psnr_db in seeds), seeds))
+    return sorted(points, key=lambda point: point.bpp)
 
 
-def _equal_j(comparison: StudyComparison, reference: Sequence[ArmMeans]) -> list[tuple[float, float]]:
+def common_seeds(comparison: StudyComparison, lmbda: float) -> set[int]:
+    """Seeds with which all arms that have results at a lambda have one: means over them can be looked at together."""
+    return set.intersection(*(set(item.seeds) for item in comparison.means if item.lmbda == lmbda))
+
+
+def _equal_j(comparison: StudyComparison, reference: Sequence[ArmPoint]) -> list[tuple[float, float]]:
     """Through the reference's point, if there is only one: what its rate could be exchanged for at equal J."""
     if len(comparison.lambdas) != 1 or not reference:
         return []
-    start = _arm_point(reference[0])
+    start = reference[0]
     weight = comparison.lambdas[0] * 255**2
     j = start.bpp + weight * 10 ** (-start.psnr_db / 10)
     rates = [start.bpp + (index / 40 - 1) * 0.9 * min(start.bpp, j - start.bpp) for index in range(81)]
@@ -110,8 +118,10 @@ def _equal_j(comparison: StudyComparison, reference: Sequence[ArmMeans]) -> list
 
 def _j(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook]) -> Figure | None:
     panels = []
-    for lmbda in comparison.lambdas:
-        bands = _bands({arm: training_j(logs, arm, lmbda) for arm in comparison.arms}, geometric=True)
+    for lmbda in sorted({item.lmbda for item in comparison.means}):
+        seeds = common_seeds(comparison, lmbda)
+        chosen = {key: log for key, log in logs.items() if not seeds or key[2] in seeds}
+        bands = _bands({arm: training_j(chosen, arm, lmbda) for arm in comparison.arms}, geometric=True)
         if bands:
             panels.append(BandPanel(f"lambda {lmbda:g}", bands, "J", logarithmic=True))
     note = "Training batches, smoothed. Line: geometric mean of seeds. Band: from the lowest to the highest seed."

@@ -91,6 +91,10 @@ def mean_table(comparison: StudyComparison) -> TextTable:
         f"Means over seeds and {counted(comparison.images, 'image')}, ± half the 95 % t interval over seeds. It holds "
         "all that seeds differ in; arms share seeds, so differences are known better than this."
     )
+    if len({item.seeds for item in comparison.means}) > 1:
+        note += (
+            " Where runs are missing, rows are means over different seeds: compare arms in the table of differences."
+        )
     headings = ("Arm", "Lambda", *(metric.label for metric in METRICS), "Runs")
     return TextTable("Means", note, headings, rows, words=1)
 

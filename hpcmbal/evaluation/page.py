@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 MARK = "@@"
 """Around the name of each part in a template."""
 
-WIDE = 1.8
-"""Figures of this ratio of width to height, or wider, take a whole line."""
+WIDE_INCHES, WIDE_RATIO = 9.5, 1.8
+"""Figures of this width, or this ratio of width to height, take a whole line."""
+
+PIXELS_PER_INCH = 110
+"""At most: a figure alone on its line must not grow beyond what its type was chosen for."""
 
 
 def fill_page(package: str, template: str, parts: Mapping[str, str]) -> str:
@@ -42,8 +45,10 @@ def fill_page(package: str, template: str, parts: Mapping[str, str]) -> str:
 def figure_html(alt: str, figure: Figure) -> str:
     """The figure drawn into the page as SVG."""
     source = base64.b64encode(figure_bytes(figure, "svg")).decode()
-    wide = ' class="wide"' if figure.get_figwidth() >= WIDE * figure.get_figheight() else ""
-    return f'<img{wide} alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{source}">'
+    width, height = figure.get_size_inches()
+    wide = ' class="wide"' if width >= min(WIDE_INCHES, WIDE_RATIO * height) else ""
+    style = f'style="max-width: {PIXELS_PER_INCH * width:.0f}px"'
+    return f'<img{wide} {style} alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{source}">'
 
 
 def json_html(value: object) -> str:

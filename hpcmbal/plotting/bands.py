@@ -89,7 +89,7 @@ def band_figure(panels: Sequence[BandPanel], looks: dict[str, ArmLook], title: s
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     with figure_style():
-        figure = empty_figure({1: 7.0, 2: 9.0, 3: 11.6}[columns], (3.1 if columns > 1 else 4.2) * rows + 0.9)
+        figure = empty_figure({1: 7.0, 2: 9.6, 3: 11.6}[columns], (3.1 if columns > 1 else 4.2) * rows + 0.9)
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for index, place in enumerate(axes.flat):
             if index < len(panels):
@@ -123,7 +123,7 @@ def _draw(axes: Axes, panel: BandPanel, looks: dict[str, ArmLook]) -> None:
 
 
 def _cut_beginning(axes: Axes, bands: Sequence[Band]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     early = [
         value
@@ -134,7 +134,7 @@ def _cut_beginning(axes: Axes, bands: Sequence[Band]) -> None:
     low = min(value for band in bands for value in band.low if value > 0)
     axes.set_ylim(0.92 * low, 1.05 * max(early))
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
