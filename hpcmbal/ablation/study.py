@@ -103,7 +103,7 @@ class Study(Section):
     def _consistent(self) -> Study:
         problems = self._contradictions()
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     def _contradictions(self) -> list[str]:
@@ -187,8 +187,8 @@ def _problems(loc: tuple[int | str, ...], message: str, values: Mapping[str, obj
     """Pydantic's message in our words; a rule between fields names its paths itself."""
     message = message.removeprefix("Value error, ").replace("Input should be", "must be")
     if not loc:
-        parts = [part.partition(": ") for part in message.split("; ") if ": " in part]
-        return [Problem(path, values.get(path), rule) for path, _, rule in parts] or [Problem("study", None, message)]
+        parts = [part.partition(": ") for part in message.splitlines()]
+        return [Problem(path, values.get(path), rule) for path, _, rule in parts]
     found: object = values
     for key in loc:
         found = found.get(key) if isinstance(found, Mapping) else None

@@ -22,7 +22,7 @@ def size_notes(study: Study, steps: int, images: int) -> list[str]:
     whole = load_run_settings(study.base_preset).training.max_steps
     if whole is not None and steps < whole:
         notes.append(
-            f"Each run has {steps:,} steps, {whole / steps:.3g} times fewer than preset '{study.base_preset}': what "
+            f"Each run has {steps:,} steps, {whole / steps:,.0f} times fewer than preset '{study.base_preset}': what "
             "differs this early may not differ later, and the other way round."
         )
     if len(study.seeds) < ENOUGH_SEEDS:
