@@ -41,6 +41,7 @@ class Outcome:
         psnr_db: Quality of the decoded picture, if it was measured.
         seconds: Time it took.
         error: Why it failed; None if it did not.
+        warnings: About the picture, from a process that cannot show them itself.
     """
 
     job: Job
@@ -50,6 +51,7 @@ class Outcome:
     psnr_db: float | None = None
     seconds: float = 0.0
     error: HpcmbalError | OSError | None = field(default=None)
+    warnings: tuple[str, ...] = ()
 
 
 def plan_jobs(
@@ -88,6 +90,40 @@ def plan_jobs(
     return jobs
 
 
+@dataclass(frozen=True)
+class CheckedWork:
+    """Work on a job whose target may have to be spared; picklable if the work is.
+
+    Args:
+        work: What to do with each job.
+        force: Allow targets that exist.
+    """
+
+    work: Callable[[Job], Outcome]
+    force: bool
+
+    def __call__(self, job: Job) -> Outcome:
+        """Do the job, with the time that it took.
+
+        Raises:
+            DataError: The target exists.
+        """
+        if not self.force and job.target != STANDARD_STREAM and job.target.exists():
+            raise DataError(f"{job.target} exists already. Overwrite it with --force, or choose another --output.")
+        _current.source = job.source
+        start = time.perf_counter()
+        outcome = self.work(job)
+        outcome.seconds = time.perf_counter() - start
+        return outcome
+
+    def attempt(self, job: Job) -> Outcome:
+        """Do the job; an error is its outcome."""
+        try:
+            return self(job)
+        except (HpcmbalError, OSError) as error:
+            return Outcome(job, error=error)
+
+
 def run_jobs(jobs: Sequence[Job], work: Callable[[Job], Outcome], *, workers: int, force: bool) -> list[Outcome]:
     """Do all jobs, with a progress bar on a terminal; a file that fails does not stop the others.
 
@@ -97,18 +133,13 @@ def run_jobs(jobs: Sequence[Job], work: Callable[[Job], Outcome], *, workers: in
         workers: How many at the same time.
         force: Allow targets that exist; else they count as failures.
     """
-
-    def checked_work(job: Job) -> Outcome:
-        if not force and job.target != STANDARD_STREAM and job.target.exists():
-            raise DataError(f"{job.target} exists already. Overwrite it with --force, or choose another --output.")
-        return work(job)
-
+    checked = CheckedWork(work, force)
     if len(jobs) == 1:
         with _warnings_as_lines():
-            return [_timed(jobs[0], checked_work)]
+            return [checked(jobs[0])]
     outcomes: dict[Job, Outcome] = {}
-    with _warnings_as_lines(), _progress(len(jobs)) as advance, ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(_attempt, job, checked_work): job for job in jobs}
+    with _warnings_as_lines(), progress_bar(len(jobs)) as advance, ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(checked.attempt, job): job for job in jobs}
         for future in as_completed(futures):
             outcomes[futures[future]] = future.result()
             advance()
@@ -191,21 +222,6 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
             raise DataError(f"{other} and {job.source} would both become {job.target}. Do them one at a time.")
 
 
-def _attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
-    try:
-        return _timed(job, work)
-    except (HpcmbalError, OSError) as error:
-        return Outcome(job, error=error)
-
-
-def _timed(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
-    _current.source = job.source
-    start = time.perf_counter()
-    outcome = work(job)
-    outcome.seconds = time.perf_counter() - start
-    return outcome
-
-
 def _bits_per_pixel(outcome: Outcome) -> float:
     """Of the compressed file, which is the smaller one but for tiny images: the one with our extension."""
     compressed = outcome.bytes_before if outcome.job.source.suffix == ".hpcm" else outcome.bytes_after
@@ -223,7 +239,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
         def show_line(message: Warning | str, category: type[Warning], *details: object) -> None:
             if issubclass(category, PictureWarning):
-                sys.stderr.write(f"hpcmbal: warning: {getattr(_current, 'source', '')}: {message}\n")
+                show_warning(getattr(_current, "source", ""), str(message))
             else:
                 show(message, category, *details)  # type: ignore[arg-type]
 
@@ -231,8 +247,14 @@ def _warnings_as_lines() -> Iterator[None]:
         yield
 
 
+def show_warning(source: object, message: str) -> None:
+    """Write a warning about a file as one line."""
+    sys.stderr.write(f"hpcmbal: warning: {source}: {message}\n")
+
+
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(total: int) -> Iterator[Callable[[], None]]:
+    """A bar over `total` files on a terminal; call what it gives once for each."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

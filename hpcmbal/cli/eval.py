@@ -5,11 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hpcmbal.cli.engine_options import (
+    Address,
+    CpusPerTask,
+    Engine,
+    EngineName,
+    GpusPerTask,
+    check_no_workers,
+    device_on_cluster,
+    on_every_node,
+    ray_engine,
+)
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
+    from hpcmbal.engines.ray_engine import RayEngine
     from hpcmbal.evaluation.bd_table import BdTable
     from hpcmbal.evaluation.curve import Curve
     from hpcmbal.evaluation.viewer import ViewerImage
@@ -77,6 +90,10 @@ def evaluate(
     device: Annotated[str, typer.Option("--device", help="Where models run: cpu, cuda, cuda:N.")] = "cpu",
     compare: Annotated[bool, typer.Option("--compare", help="Compare stored results; nothing is coded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the results to standard output as JSON.")] = False,
+    engine: Engine = EngineName.LOCAL,
+    address: Address = None,
+    cpus_per_task: CpusPerTask = None,
+    gpus_per_task: GpusPerTask = None,
 ) -> None:
     """Turn checkpoints, other codecs and a folder of images into numbers, curves and a report.
 
@@ -95,18 +112,29 @@ def evaluate(
     anchors = [name.strip() for name in anchor.split(",") if name.strip()]
     if data is None or not (model or anchors):
         raise SettingsError("Give --data DIR and at least one --model or --anchor, or --compare with results files.")
+    cluster = ray_engine(engine, address, cpus_per_task, gpus_per_task)
+    if cluster is not None:
+        check_no_workers(workers, default=0)
+        device, data = device_on_cluster(device, gpus_per_task), on_every_node(data)
     from hpcmbal.evaluation.selection import build_anchor, build_models
 
     codecs = [
         *build_models(model or [], _numbers(quality), device=device, estimated=estimate),
         *(build_anchor(name) for name in anchors),
     ]
-    curves, pictures = _measure(codecs, data, output, limit=limit, workers=workers, viewer=viewer)
+    curves, pictures = _measure(codecs, data, output, limit=limit, workers=workers, viewer=viewer, cluster=cluster)
     _finish([*curves, *_published(published)], pictures, options)
 
 
 def _measure(
-    codecs: Sequence[Any], data: Path, output: Path, *, limit: int | None, workers: int, viewer: int
+    codecs: Sequence[Any],
+    data: Path,
+    output: Path,
+    *,
+    limit: int | None,
+    workers: int,
+    viewer: int,
+    cluster: RayEngine | None = None,
 ) -> tuple[list[Curve], list[ViewerImage]]:
     from hpcmbal.evaluation.environment import available_cpus
     from hpcmbal.evaluation.output import SAMPLES_FILE
@@ -125,7 +153,10 @@ def _measure(
         def show(name: str, done: int, total: int) -> None:
             bar.update(tasks[name], completed=done, total=total)
 
-        with Runner(images, store, workers=workers or available_cpus(), progress=show) as runner:
+        with (
+            cluster or nullcontext(),
+            Runner(images, store, workers=workers or available_cpus(), progress=show, engine=cluster) as runner,
+        ):
             curves = [runner.evaluate(codec) for codec in codecs]
         bar.add_task("pictures of the report", total=None)
         pictures = viewer_images(images, dict(zip(names, codecs, strict=True)), curves, viewer)

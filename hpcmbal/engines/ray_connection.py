@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any
 
 from hpcmbal.engines.threads import available_cpus
 from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
+
+ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def join(ray: Any, address: str | None) -> None:
     Raises:
         HpcmbalError: There is none, or it has another version of Ray or Python.
     """
+    if address is not None and address != "auto":
+        _check_answers(address)
     common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
         if address is None:
@@ -69,11 +74,7 @@ def join(ray: Any, address: str | None) -> None:
         else:
             ray.init(address=address, **common)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
-        what = "Ray did not start on this machine" if address is None else f"--address {address}: cannot join"
-        raise HpcmbalError(
-            f"{what}: {_first_line(error)} The command has to run on a node of the cluster, which `ray start --head` "
-            "(or, on further machines, `ray start --address HOST:PORT`) makes of this machine; see docs/cluster.md."
-        ) from error
+        raise HpcmbalError(_explain(error, address)) from error
 
 
 def check_fits(ray: Any, demand: Demand) -> None:
@@ -88,6 +89,32 @@ def check_fits(ray: Any, demand: Demand) -> None:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _check_answers(address: str) -> None:
+    """Raise `HpcmbalError` if nobody listens: Ray itself would try again for more than ten minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(f"--address {address}: give auto, or HOST:PORT as `ray start --head` prints it.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise HpcmbalError(
+            f"--address {address}: nothing answers there ({error.strerror or error}). Start a cluster with "
+            "`ray start --head`, which prints its address, or check host, port and firewall."
+        ) from error
+
+
+def _explain(error: Exception, address: str | None) -> str:
     text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+    what = "Ray did not start on this machine" if address is None else f"--address {address}: cannot join"
+    reason = text[0].rstrip(".") if text else type(error).__name__
+    if "AuthToken" in f"{error} {error.__cause__}":
+        advice = (
+            "The cluster asks for a token: set RAY_AUTH_MODE=token, and put the token of its head (`ray "
+            "get-auth-token`) into ~/.ray/auth_token or RAY_AUTH_TOKEN."
+        )
+    else:
+        advice = (
+            "The command has to run on a node of the cluster: `ray start --head` on the first machine, and `ray start "
+            "--address HOST:PORT` on others."
+        )
+    return f"{what}: {reason}. {advice} See docs/cluster.md."

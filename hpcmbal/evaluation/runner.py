@@ -6,11 +6,13 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from hpcmbal.data import ImageFolder, read_rgb
+from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.errors import HpcmbalError
 from hpcmbal.evaluation.curve import Column, Curve, mean_results
 from hpcmbal.evaluation.environment import describe_environment
@@ -74,15 +76,24 @@ class Runner:
         store: Where samples are kept.
         workers: Processes for the codecs that allow it.
         progress: Told about every sample.
+        engine: Measures everything, models as well, in the place of `workers`; each of its tasks is one sample. Paths
+            of images and checkpoints must be absolute, and mean the same wherever it works.
     """
 
     def __init__(
-        self, images: TestImages, store: SampleStore, *, workers: int = 1, progress: Progress | None = None
+        self,
+        images: TestImages,
+        store: SampleStore,
+        *,
+        workers: int = 1,
+        progress: Progress | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.images = images
         self._store = store
         self._workers = workers
         self._progress = progress or _silent
+        self._engine = engine
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -97,16 +108,30 @@ class Runner:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def evaluate(self, codec: ImageCodec) -> Curve:
-        """Every image at every operating point, as a curve."""
+        """Every image at every operating point, as a curve.
+
+        Raises:
+            HpcmbalError: An image could not be measured; what was measured is kept.
+        """
         description = codec.describe()
         total = len(self.images.paths) * len(codec.points)
         tasks = [task for task in self._tasks(codec, description) if self._store.get(task.key) is None]
+        # Point by point, because another point may be another checkpoint to load.
+        tasks.sort(key=lambda task: task.point)
         done = total - len(tasks)
         self._progress(codec.name, done, total)
-        for task, sample in self._run(codec, tasks):
+
+        def keep(task: _Task, sample: Sample) -> None:
+            nonlocal done
             self._store.add(task.key, sample)
             done += 1
             self._progress(codec.name, done, total)
+
+        if self._engine is not None:
+            self._run_on(self._engine, codec, tasks, keep)
+        else:
+            for task, sample in self._run(codec, tasks):
+                keep(task, sample)
         return self._curve(codec, description)
 
     def _tasks(self, codec: ImageCodec, description: dict[str, Any]) -> Iterator[_Task]:
@@ -120,14 +145,34 @@ class Runner:
         if codec.in_processes and self._workers > 1 and len(tasks) > 1:
             yield from self._run_in_processes(codec, tasks)
             return
-        for task in tasks:
-            yield task, measure(codec, read_rgb(self.images.paths[task.image]), task.point)
+        with _one_thread() if codec.in_processes else nullcontext():
+            for task in tasks:
+                yield task, measure(codec, read_rgb(self.images.paths[task.image]), task.point)
+
+    def _run_on(
+        self, engine: Engine, codec: ImageCodec, tasks: Sequence[_Task], keep: Callable[[_Task, Sample], None]
+    ) -> None:
+        lost: list[str] = []
+
+        def on_result(index: int, result: Sample | Lost) -> None:
+            if isinstance(result, Lost):
+                lost.append(f"{self.images.names[tasks[index].image]}: {result.reason}")
+            else:
+                keep(tasks[index], result)
+
+        paths = self.images.paths
+        engine.run(_measure_one, [(codec, paths[task.image], task.point) for task in tasks], on_result)
+        if lost:
+            raise HpcmbalError(
+                f"{len(lost)} measurements of '{codec.name}' are missing; the first is of {lost[0]}. What was measured "
+                "is kept: run the same command again."
+            )
 
     def _run_in_processes(self, codec: ImageCodec, tasks: Sequence[_Task]) -> Iterator[tuple[_Task, Sample]]:
         if self._pool is None:
             # Spawned, not forked: a fork of a process with torch's threads may hang.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_one_thread)
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_use_one_thread)
         paths = self.images.paths
         running: dict[Future[Sample], _Task] = {
             self._pool.submit(_measure_file, codec, paths[task.image], task.point): task for task in tasks
@@ -155,7 +200,7 @@ class Runner:
             "codec": {**description, "points": list(codec.points)},
             "image_set": self.images.describe(),
             "environment": describe_environment(),
-            "workers": self._workers if codec.in_processes else 1,
+            "workers": self._workers if codec.in_processes and self._engine is None else 1,
         }
         summary = description.get("encoder") or description.get("model") or codec.name
         return Curve(codec.name, mean_results(samples), str(summary), meta, samples)
@@ -169,10 +214,27 @@ def _measure_file(codec: ImageCodec, path: Path, point: int) -> Sample:
     return measure(codec, read_rgb(path), point)
 
 
-def _one_thread() -> None:
+def _measure_one(task: tuple[ImageCodec, Path, int]) -> Sample:
+    return _measure_file(*task)
+
+
+def _use_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in a worker process, where the numbers and the times must be the same."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _silent(_name: str, _done: int, _total: int) -> None:

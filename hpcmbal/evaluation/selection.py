@@ -47,6 +47,7 @@ def build_models(
     curves: dict[str, list[ModelPoint]] = {}
     for text in wanted:
         name, path = split_name(text)
+        path = path.expanduser().absolute()  # worker processes may have been started elsewhere
         points = operating_points(path, qualities)
         curves.setdefault(name or _own_name(path, points), []).extend(points)
     return [ModelCodec(name, points, device, estimated=estimated) for name, points in curves.items()]
