@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -115,9 +115,13 @@ def _ending(exit_code: int) -> str:
 def _start(index: int, task: bytes, threads: int) -> _Job:
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
+    # Categories of libraries would be imported with their filters, before the number of threads is set.
+    filters = [item for item in warnings.filters if item[2].__module__ == "builtins"]
     # Not a daemon: those may not have the processes of their own that load images.
-    process = context.Process(target=_work, args=(theirs, task, threads, list(warnings.filters)))
+    process = context.Process(target=_work, args=(theirs, task, threads, filters))
     # The new process inherits the mask: a terminal's Ctrl-C reaches only this process, which asks the others to stop.
+    # The tracker is started first, because starting it lifts the mask.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
