@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.ablation.comparison import ArmComparison, StudyComparison
 from hpcmbal.ablation.effect import BPP, PSNR_DB, Effect, J
-from hpcmbal.ablation.study_logs import StudyLogs, j_difference, metric_names, runs_of, training_j
+from hpcmbal.ablation.study_logs import StudyLogs, j_difference, metric_names, smooth_runs_of, training_j
 from hpcmbal.ablation.wording import counted
 from hpcmbal.plotting.arm_curves import ArmPoint, arm_curve_figure
 from hpcmbal.plotting.bands import Band, BandPanel, Series, band_figure, band_over_runs
@@ -144,13 +144,14 @@ def _traces(
     lmbda = comparison.lambdas[len(comparison.lambdas) // 2]
     panels = []
     for name in metric_names(logs, prefix):
-        bands = _bands({arm: runs_of(logs, arm, lmbda, name) for arm in comparison.arms})
+        bands = _bands({arm: smooth_runs_of(logs, arm, lmbda, name) for arm in comparison.arms})
         if bands:
             panels.append(BandPanel(name.removeprefix(prefix), bands))
     if not panels or all(_shows_nothing(panel) for panel in panels):
         return None
     where = f" at lambda {lmbda:g}" if len(comparison.lambdas) > 1 else ""
-    return band_figure(panels, looks, title + where, "Line: mean of seeds. Band: from the lowest to the highest seed.")
+    note = "Smoothed. Line: mean of seeds. Band: from the lowest to the highest seed."
+    return band_figure(panels, looks, title + where, note)
 
 
 def _shows_nothing(panel: BandPanel) -> bool:

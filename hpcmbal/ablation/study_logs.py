@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -67,6 +67,11 @@ def training_j(logs: StudyLogs, arm: str, lmbda: float) -> list[Series]:
     return [(steps, smoothed(j, _window(j))) for steps, j in runs_of(logs, arm, lmbda, "train/j")]
 
 
+def smooth_runs_of(logs: StudyLogs, arm: str, lmbda: float | None, name: str) -> list[Series]:
+    """As `runs_of`, averaged over a window of steps: for metrics that jump with every batch."""
+    return [(steps, _running_mean(values, _window(values))) for steps, values in runs_of(logs, arm, lmbda, name)]
+
+
 def j_difference(logs: StudyLogs, arm: str, reference: str) -> list[Series]:
     """J of an arm against the reference over training in percent, one curve for each seed.
 
@@ -94,5 +99,13 @@ def _mean_curve(curves: Sequence[Mapping[float, float]]) -> Series:
     return steps, [100 * math.expm1(sum(curve[step] for curve in curves) / len(curves)) for step in steps]
 
 
-def _window(values: Iterable[float]) -> int:
-    return max(1, len(list(values)) // SMOOTHING_POINTS)
+def _running_mean(values: Sequence[float], window: int) -> list[float]:
+    sums = np.cumsum([0.0, *values])
+    ends = np.arange(1, len(sums))
+    starts = np.maximum(0, ends - window)
+    means: list[float] = ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    return means
+
+
+def _window(values: Sequence[float]) -> int:
+    return max(1, len(values) // SMOOTHING_POINTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -147,10 +147,15 @@ def _legend(figure: Figure, axes: Sequence[Axes], note: str) -> None:
         list(entries.values()),
         list(entries),
         loc="outside lower center",
-        ncols=min(len(entries), 6),
+        ncols=min(len(entries), max(1, int(figure.get_figwidth() / _entry_inches(entries)))),
         frameon=False,
         handlelength=3.0,
         fontsize=9,
         title=note,
         title_fontsize=8.5,
     )
+
+
+def _entry_inches(labels: Iterable[str]) -> float:
+    """Width of the widest entry of a legend, with its line and the space between entries."""
+    return 0.8 + 0.075 * max(len(label) for label in labels)
