@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hpcmbal.ablation.comparison import ArmComparison, StudyComparison
 from hpcmbal.ablation.effect import BPP, PSNR_DB, Effect, J
-from hpcmbal.ablation.study_logs import StudyLogs, j_difference, metric_names, smooth_runs_of, training_j
+from hpcmbal.ablation.study_logs import StudyLogs, j_difference, metric_names, runs_of, smooth_runs_of, training_j
 from hpcmbal.ablation.wording import counted
 from hpcmbal.plotting.arm_curves import ArmPoint, arm_curve_figure
 from hpcmbal.plotting.bands import Band, BandPanel, Series, band_figure, band_over_runs
@@ -22,12 +23,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Metrics of balancing that are drawn over steps.
+
+    Attributes:
+        stem: Of the figure's file.
+        prefix: Of the metrics in the log.
+        title: Above the figure.
+        noisy: They depend on the batch and are smoothed; schedules are drawn as they are.
+    """
+
+    stem: str
+    prefix: str
+    title: str
+    noisy: bool
+
+
 TRACES = (
-    ("weights", "effective_weights/", "Effective weights of the tasks"),
-    ("contributions", "scale_contrib/", "Contribution of each scale"),
-    ("gammas", "gamma/", "Gamma of each scale"),
+    Trace("weights", "effective_weights/", "Effective weights of the tasks", noisy=True),
+    Trace("contributions", "scale_contrib/", "Contribution of each scale", noisy=True),
+    Trace("gammas", "gamma/", "Gamma of each scale", noisy=False),
 )
-"""File name, prefix of the logged metrics, and title."""
 CONSTANT = 1e-9
 """Relative; traces that move less, and are the same in all arms, show nothing."""
 
@@ -46,8 +65,8 @@ def draw_study_figures(comparison: StudyComparison, logs: StudyLogs) -> dict[str
         "j": _j(comparison, logs, looks),
         "j-difference": _j_difference(comparison, logs, looks),
     }
-    for stem, prefix, title in TRACES:
-        figures[stem] = _traces(comparison, logs, looks, prefix, title)
+    for trace in TRACES:
+        figures[trace.stem] = _traces(comparison, logs, looks, trace)
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
@@ -138,20 +157,19 @@ def _j_difference(comparison: StudyComparison, logs: StudyLogs, looks: dict[str,
     return band_figure([panel], looks, "Difference in J of training over steps", note)
 
 
-def _traces(
-    comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook], prefix: str, title: str
-) -> Figure | None:
+def _traces(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook], trace: Trace) -> Figure | None:
     lmbda = comparison.lambdas[len(comparison.lambdas) // 2]
+    runs = smooth_runs_of if trace.noisy else runs_of
     panels = []
-    for name in metric_names(logs, prefix):
-        bands = _bands({arm: smooth_runs_of(logs, arm, lmbda, name) for arm in comparison.arms})
+    for name in metric_names(logs, trace.prefix):
+        bands = _bands({arm: runs(logs, arm, lmbda, name) for arm in comparison.arms})
         if bands:
-            panels.append(BandPanel(name.removeprefix(prefix), bands))
+            panels.append(BandPanel(name.removeprefix(trace.prefix), bands))
     if not panels or all(_shows_nothing(panel) for panel in panels):
         return None
-    where = f" at lambda {lmbda:g}" if len(comparison.lambdas) > 1 else ""
-    note = "Smoothed. Line: mean of seeds. Band: from the lowest to the highest seed."
-    return band_figure(panels, looks, title + where, note)
+    title = trace.title + (f" at lambda {lmbda:g}" if len(comparison.lambdas) > 1 else "")
+    note = f"{'Smoothed. ' if trace.noisy else ''}Line: mean of seeds. Band: from the lowest to the highest seed."
+    return band_figure(panels, looks, title, note)
 
 
 def _shows_nothing(panel: BandPanel) -> bool:
