@@ -67,13 +67,9 @@ def ms_ssim(x: RgbImage, x_hat: RgbImage) -> float | None:
     _check_pair(x, x_hat)
     if min(x.shape[:2]) < MS_SSIM_MIN_SIDE:
         return None
-    import torch
-    from pytorch_msssim import ms_ssim as similarity
+    from hpcmbal.evaluation.ms_ssim import multi_scale_similarity
 
-    first, second = (
-        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32)[None] for image in (x, x_hat)
-    )
-    return float(similarity(first, second, data_range=PEAK))
+    return multi_scale_similarity(x, x_hat)
 
 
 def ms_ssim_db(linear: float | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +92,6 @@ class ModelCodec:
         estimated: Take rates from likelihoods instead of writing and reading real files.
     """
 
-    in_processes = False
-
     def __init__(
         self, name: str, points: Sequence[ModelPoint], device: str = "cpu", *, estimated: bool = False
     ) -> None:
@@ -101,7 +99,11 @@ class ModelCodec:
         self.estimated = estimated
         self._points = tuple(points)
         self._device = device
-        self._loaded: tuple[Path, CodecModel | HPCM, dict[str, Any]] | None = None
+
+    @property
+    def in_processes(self) -> bool:
+        """On CPUs, where processes with one thread each use the cores better than one process with threads does."""
+        return torch.device(self._device).type == "cpu"
 
     @property
     def points(self) -> Sequence[str]:
@@ -137,20 +139,23 @@ class ModelCodec:
 
     def code_at(self, image: RgbImage, point: ModelPoint) -> CodedImage:
         """At any operating point of the checkpoints, not only one of the curve's."""
-        network, loss = self._load(point.checkpoint)
+        digest = self._hashes[point.checkpoint]
+        network, loss = _loaded(point.checkpoint, digest, self.name, self._device, self.estimated)
         rate = rate_parameter(point, loss)
         return estimate(network, image, rate) if isinstance(network, nn.Module) else code_file(network, image, rate)
-
-    def _load(self, checkpoint: Path) -> tuple[CodecModel | HPCM, dict[str, Any]]:
-        if self._loaded is None or self._loaded[0] != checkpoint:
-            model, loss = load(checkpoint)
-            network = model.to(self._device) if self.estimated else CodecModel(model, self.name, self._device)
-            self._loaded = (checkpoint, network, loss)
-        return self._loaded[1:]
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:
         return {point.checkpoint: _file_hash(find_model(point.checkpoint)) for point in self._points}
+
+
+@lru_cache(maxsize=1)
+def _loaded(
+    checkpoint: Path, _digest: str, name: str, device: str, estimated: bool
+) -> tuple[CodecModel | HPCM, dict[str, Any]]:
+    """What codes images, kept for the process: a codec is sent to worker processes anew with every image."""
+    model, loss = load(checkpoint)
+    return model.to(device) if estimated else CodecModel(model, name, device), loss
 
 
 def rate_parameter(point: ModelPoint, loss: dict[str, Any]) -> float | None:

@@ -16,6 +16,7 @@ from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.core.model.store import save_model
 from hpcmbal.evaluation import runner as runner_module
 from hpcmbal.evaluation.anchors import PillowAnchor
+from hpcmbal.evaluation.model_codec import ModelCodec, operating_points
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
 
@@ -26,6 +27,17 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(5):
         crop = chelsea()[index * 20 : index * 20 + 64, 100 : 100 + 96 + 8 * index]
         Image.fromarray(np.ascontiguousarray(crop)).save(folder / f"photo.{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def large_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Large enough for MS-SSIM."""
+    folder = tmp_path_factory.mktemp("large")
+    for index in range(3):
+        Image.fromarray(np.ascontiguousarray(chelsea()[20 * index : 20 * index + 176, 40:232])).save(
+            folder / f"{index}.png"
+        )
     return folder
 
 
@@ -60,7 +72,7 @@ def test_anchors_from_images_to_report(photographs: Path, tmp_path: Path, capsys
 
 
 def test_real_files_and_estimates_agree(photographs: Path, model: Path, tmp_path: Path) -> None:
-    common = ["eval", "-m", str(model), "-q", "20,80", "-d", str(photographs), "--limit", "2", "--viewer", "1"]
+    common = ["eval", "-m", str(model), "-q", "20,80", "-d", str(photographs), "--limit", "2", "-j", "1"]
     assert main([*common, "-o", str(tmp_path / "files")]) == 0
     assert main([*common, "--estimate", "-o", str(tmp_path / "estimate")]) == 0
     files, estimate = (results(tmp_path / name) for name in ("files", "estimate"))
@@ -109,14 +121,22 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
 
 
 @pytest.mark.slow
-def test_numbers_do_not_depend_on_workers_or_order(photographs: Path, tmp_path: Path) -> None:
-    curves = []
-    for workers in (1, 2):
-        images = TestImages.from_folder(photographs)
+def test_numbers_do_not_depend_on_workers_or_order(large_photographs: Path, model: Path, tmp_path: Path) -> None:
+    """To the last digit, models included: everything runs on one thread, in this process as in workers."""
+    backwards = TestImages.from_folder(large_photographs)
+    for field in ("paths", "names", "hashes"):
+        object.__setattr__(backwards, field, getattr(backwards, field)[::-1])
+    found = []
+    for workers, images in ((1, TestImages.from_folder(large_photographs)), (2, backwards)):
+        codecs = [PillowAnchor("webp", (10.0, 60.0)), ModelCodec("ours", operating_points(model, [20.0, 80.0]))]
         with Runner(images, SampleStore(tmp_path / f"{workers}.jsonl"), workers=workers) as runner:
-            curves.append(runner.evaluate(PillowAnchor("webp", (10.0, 60.0))))
-    for key in ("bpp", "psnr-rgb", "ms-ssim-rgb"):
-        assert curves[0].results[key] == curves[1].results[key]
+            curves = [runner.evaluate(codec) for codec in codecs]
+        found.append([(curve.name, name, curve.samples[name]) for curve in curves for name in sorted(curve.samples)])
+    for (name, image, first), (other_name, other_image, second) in zip(*found, strict=True):
+        assert (name, image) == (other_name, other_image)
+        for key in ("bpp", "psnr-rgb", "ms-ssim-rgb", "file_bytes"):
+            assert first[key] == second[key]
+            assert None not in first[key]
 
 
 def test_compare_uses_stored_results_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
