@@ -9,6 +9,7 @@ from pathlib import Path
 from hpcmbal.ablation.comparison import StudyComparison, compare
 from hpcmbal.ablation.plan import Plan
 from hpcmbal.ablation.records import RunRecord
+from hpcmbal.ablation.study_report import write_study_report
 from hpcmbal.ablation.tables import csv_text, json_object, markdown
 from hpcmbal.errors import CheckpointError
 
@@ -36,8 +37,6 @@ def write_outcome(comparison: StudyComparison, plan: Plan, notes: Sequence[str],
     Raises:
         CheckpointError: A file cannot be written.
     """
-    from hpcmbal.ablation.study_report import write_study_report
-
     study = {**plan.study.model_dump(mode="json"), "notes": [*notes, *plan.notes]}
     texts = {
         f"{RESULTS}.json": json.dumps({"study": study, **json_object(comparison)}, indent=1, allow_nan=False) + "\n",

@@ -174,8 +174,9 @@ def _study_file(study: str, file: Path | None) -> Path:
 def _run(plan: Plan, output: str, options: AblateOptions) -> None:
     from hpcmbal.ablation.study_lock import study_lock
     from hpcmbal.ablation.study_runner import take_inventory
-    from hpcmbal.cli.study_plan import prepare, show_plan
+    from hpcmbal.cli.study_plan import count_images, prepare, show_plan
 
+    images = count_images(plan)  # before a folder is made
     storage = open_storage(output)
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(storage, only_plan=options.only_plan))
@@ -183,7 +184,7 @@ def _run(plan: Plan, output: str, options: AblateOptions) -> None:
             stack.enter_context(study_lock(folder))
         inventory = take_inventory(plan, folder, retry_failed=options.retry_failed)
         engine = stack.enter_context(_engine(options, plan))
-        prepared = prepare(inventory, engine)
+        prepared = prepare(inventory, engine, images)
         show_plan(prepared, output, only_json=options.as_json and options.only_plan, to_stderr=options.as_json)
         if not options.only_plan:
             records = _do(prepared, storage, folder, options)

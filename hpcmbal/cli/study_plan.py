@@ -48,29 +48,41 @@ class Prepared:
         return self.inventory.plan
 
 
-def prepare(inventory: Inventory, engine: LocalEngine | RayEngine) -> Prepared:
-    """Open the images, and measure a few steps of what is left to do.
+def count_images(plan: Plan) -> tuple[int, int]:
+    """How many images the runs of a plan train on, and how many they are evaluated on.
 
     Raises:
-        DataError: Images are missing.
+        DataError: A folder is missing or has none.
+    """
+    from hpcmbal.training.trainer import open_data
+
+    training, evaluation = open_data(plan.runs[0].settings.data)
+    return len(training), len(evaluation)
+
+
+def prepare(inventory: Inventory, engine: LocalEngine | RayEngine, images: tuple[int, int]) -> Prepared:
+    """Measure a few steps of what is left to do.
+
+    Args:
+        inventory: The plan, and what of it is there.
+        engine: What will do the runs.
+        images: From `count_images`.
     """
     from hpcmbal.ablation.study_size import size_notes
     from hpcmbal.ablation.warmup import forecast, measure_costs
     from hpcmbal.engines.local import LocalEngine
-    from hpcmbal.training.trainer import open_data, total_steps
+    from hpcmbal.training.trainer import total_steps
 
     plan, pending = inventory.plan, inventory.pending
-    training, evaluation = open_data(plan.runs[0].settings.data)
-    steps = {run.name: total_steps(run.settings, len(training)) for run in plan.runs}
+    steps = {run.name: total_steps(run.settings, images[0]) for run in plan.runs}
     found, costs = None, {}
     if pending:
         sys.stderr.write("Measuring a few steps of each kind of arm ...\n")
         jobs = min(engine.jobs, len(pending)) if isinstance(engine, LocalEngine) else None
         costs = measure_costs(pending, engine, jobs or 1)
         found = forecast(pending, [steps[run.name] for run in pending], costs, jobs)
-    notes = size_notes(plan.study, max(steps.values()), len(evaluation))
-    sizes = (len(training), len(evaluation))
-    return Prepared(inventory, engine, steps, sizes, notes, found, _step_seconds(inventory, costs))
+    notes = size_notes(plan.study, max(steps.values()), images[1])
+    return Prepared(inventory, engine, steps, images, notes, found, _step_seconds(inventory, costs))
 
 
 def show_plan(prepared: Prepared, output: str, *, only_json: bool = False, to_stderr: bool = False) -> None:
