@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import threading
-import warnings
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from hpcmbal.codec.bitstream import DEFAULT_PIXEL_LIMIT
-from hpcmbal.codec.picture import PILLOW_ERRORS, Picture, image_of, picture_of
+from hpcmbal.codec.picture import Picture, image_of, picture_of
 from hpcmbal.codec.pillow_plugin import FORMAT
 from hpcmbal.data.image_file import readable_formats
+from hpcmbal.data.pillow_decoding import DECODER_ERRORS, open_guarded
 from hpcmbal.errors import DataError, SettingsError
-
-_guard_lock = threading.Lock()
 
 
 def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Picture:
@@ -39,7 +36,7 @@ def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIM
         raise DataError(
             f"{name}: not an image in a format that can be read (such as PNG, JPEG, WebP, TIFF, AVIF)."
         ) from error
-    except PILLOW_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise DataError(f"{name}: cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
@@ -62,7 +59,7 @@ def write_picture(picture: Picture, extension: str) -> bytes:
     out = io.BytesIO()
     try:
         image_of(picture).save(out, image_format, **{key: value for key, value in options.items() if value is not None})
-    except PILLOW_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise DataError(f"The picture cannot be written as {image_format}: {error}. Use .png.") from error
     return out.getvalue()
 
@@ -94,16 +91,10 @@ def _check_size(image: Image.Image, pixel_limit: int) -> None:
 
 
 def _open(data: bytes, pixel_limit: int) -> Image.Image:
-    """Read the header with Pillow's guard against decompression bombs out of the way; ours comes next."""
-    with _guard_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, (pixel_limit + 1) // 2
-        try:
-            formats = [name for name in readable_formats() if name != FORMAT]
-            return Image.open(io.BytesIO(data), formats=formats)
-        except Image.DecompressionBombError as error:
-            raise DataError(
-                f"more pixels than the limit of {pixel_limit:,}. Raise --max-pixels if you trust the file."
-            ) from error
-        finally:
-            Image.MAX_IMAGE_PIXELS = guard
+    formats = [name for name in readable_formats() if name != FORMAT]
+    try:
+        return open_guarded(io.BytesIO(data), formats, pixel_limit)
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"more pixels than the limit of {pixel_limit:,}. Raise --max-pixels if you trust the file."
+        ) from error

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms
 
+from hpcmbal.data.pillow_decoding import DECODER_ERRORS, deep_as_8_bits, lab_as_srgb, turned_upright
 from hpcmbal.errors import DataError
 
 Bytes2d = npt.NDArray[np.uint8]
 
 SINGLE_PICTURE_FORMATS = frozenset({"MPO"})
 """Formats whose further frames are previews and gain maps of the first, not an animation."""
-
-PILLOW_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    ImageCms.PyCMSError,
-)
-"""What Pillow's decoders raise on damaged files."""
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation to what turns the stored image upright; 1 is upright already."""
 
 
 class PictureWarning(UserWarning):
@@ -98,7 +69,7 @@ def picture_of(image: Image.Image) -> Picture:
         icc = image.info.get("icc_profile")
         upright, exif = _upright(image)
         return _convert(upright, icc if isinstance(icc, bytes) and icc else None, exif)
-    except PILLOW_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"The image cannot be decoded: {reason}. Replace it by an intact copy.") from error
 
@@ -134,22 +105,23 @@ def _upright(image: Image.Image) -> tuple[Image.Image, bytes | None]:
         if orientation != 1:
             exif.pop(ExifTags.Base.Orientation, None)
             raw = exif.tobytes() if len(exif) else None
-    except PILLOW_ERRORS:
+    except DECODER_ERRORS:
         warnings.warn("The EXIF data is damaged and is left out.", PictureWarning, stacklevel=4)
         return image, None
-    turn = _TURNS.get(orientation)
-    return (image if turn is None else image.transpose(turn)), raw
+    return turned_upright(image, orientation), raw
 
 
 def _convert(image: Image.Image, icc: bytes | None, exif: bytes | None) -> Picture:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         _warn_about_depth()
-        pixels, alpha = _reduced(image)
-        return Picture(pixels, alpha, icc, exif)
+        pixels, transparent = deep_as_8_bits(image)
+        return Picture(
+            pixels, None if transparent is None else np.where(transparent, 0, 255).astype(np.uint8), icc, exif
+        )
     if image.mode == "CMYK":
         return Picture(np.array(_cmyk_as_rgb(image, icc)), None, None, exif)
     if image.mode == "LAB":
-        image, icc = _lab_as_srgb(image), None
+        image, icc = lab_as_srgb(image), None
     gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         # Premultiplied modes have no direct way to the others.
@@ -159,19 +131,6 @@ def _convert(image: Image.Image, icc: bytes | None, exif: bytes | None) -> Pictu
         values = np.array(image)
         return Picture(values[..., 0] if gray else values[..., :3], values[..., -1], icc, exif)
     return Picture(np.array(image.convert("L" if gray else "RGB")), None, icc, exif)
-
-
-def _reduced(image: Image.Image) -> tuple[Bytes2d, Bytes2d | None]:
-    """One channel of more than 8 bits, scaled to 8; and alpha, if one value stands for transparent."""
-    values = np.asarray(image)
-    lowest, highest, full = float(values.min()), float(values.max()), 1.0 if image.mode == "F" else 65535.0
-    if not (lowest >= 0 and highest <= full):  # a NaN fails this, too
-        raise DataError(
-            f"Mode {image.mode} with values from {lowest:g} to {highest:g} has no 8-bit meaning; allowed 0 to {full:g}."
-        )
-    transparent = image.info.get("transparency")
-    alpha = np.where(values == transparent, 0, 255).astype(np.uint8) if isinstance(transparent, int) else None
-    return np.rint(values.astype(np.float64) * (255.0 / full)).astype(np.uint8), alpha
 
 
 def _cmyk_as_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
@@ -189,12 +148,3 @@ def _cmyk_as_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
             stacklevel=5,
         )
     return image.convert("RGB")
-
-
-def _lab_as_srgb(image: Image.Image) -> Image.Image:
-    converted = ImageCms.profileToProfile(
-        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-    )
-    if converted is None:
-        raise DataError("The image's Lab colours could not be converted to sRGB.")
-    return converted

@@ -14,18 +14,14 @@ How a mode becomes RGB, always:
 from __future__ import annotations
 
 import functools
-import struct
-import threading
-import warnings
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from hpcmbal.data.pillow_decoding import DECODER_ERRORS, deep_as_8_bits, lab_as_srgb, open_guarded, turned_upright
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,37 +34,6 @@ DEFAULT_PIXEL_LIMIT = 178_956_970
 
 # Not pictures of pixels: EPS would start Ghostscript, WMF needs Windows, and the rest are stubs without a decoder.
 _REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
-
-# What Pillow's decoders raise on damaged files, as observed and as its fuzzers list. MemoryError is not among them: the
-# pixel limit has bounded what an honest decoder allocates.
-_DECODER_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    ImageCms.PyCMSError,
-)
-
-_ORIENTATION_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation (EXIF 2.32, tag 0x0112) to what turns the stored image upright; 1 is upright already."""
-
-_guard_lock = threading.Lock()
 
 
 @functools.cache
@@ -110,7 +75,7 @@ def read_rgb(path: str | Path, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Rgb
         ) from error
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise DataError(f"{path}: cannot be opened: {error.strerror}. Check the path and its permissions.") from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise DataError(
             f"{path}: cannot be decoded: {str(error) or type(error).__name__}. "
             "Replace it by an intact copy, or remove it."
@@ -126,17 +91,10 @@ def _open(path: Path, pixel_limit: int) -> Iterator[Image.Image]:
 
 
 def _header(file: BinaryIO, path: Path, pixel_limit: int) -> Image.Image:
-    with _guard_lock, warnings.catch_warnings():
-        # Pillow warns above its guard and refuses above twice the guard; only the refusal is wanted, at our limit.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        guard = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = (pixel_limit + 1) // 2
-        try:
-            return Image.open(file, formats=readable_formats())
-        except Image.DecompressionBombError as error:
-            raise DataError(_too_large(path, "too many", pixel_limit)) from error
-        finally:
-            Image.MAX_IMAGE_PIXELS = guard
+    try:
+        return open_guarded(file, readable_formats(), pixel_limit)
+    except Image.DecompressionBombError as error:
+        raise DataError(_too_large(path, "too many", pixel_limit)) from error
 
 
 def _check_size(image: Image.Image, path: str | Path, pixel_limit: int) -> None:
@@ -156,8 +114,7 @@ def _too_large(path: str | Path, found: str, pixel_limit: int) -> str:
 
 def _upright(image: Image.Image) -> Image.Image:
     # Only now, after loading: some decoders (TIFF, AVIF) turn the image themselves and then drop the tag.
-    operation = _ORIENTATION_TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return image if operation is None else image.transpose(operation)
+    return turned_upright(image, image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _as_rgb(image: Image.Image) -> RgbImage:
@@ -166,7 +123,7 @@ def _as_rgb(image: Image.Image) -> RgbImage:
     if image.has_transparency_data:
         image = _over_white(image)
     elif image.mode == "LAB":
-        image = _lab_as_srgb(image)
+        image = lab_as_srgb(image)
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
@@ -176,26 +133,8 @@ def _over_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _lab_as_srgb(image: Image.Image) -> Image.Image:
-    converted = ImageCms.profileToProfile(
-        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-    )
-    if converted is None:
-        raise ValueError("Lab colours could not be converted to sRGB")
-    return converted
-
-
 def _gray_as_rgb(image: Image.Image) -> RgbImage:
-    """Scale one channel of more than 8 bits to 8, and repeat it three times."""
-    values = np.asarray(image)
-    lowest, highest, full = float(values.min()), float(values.max()), 1.0 if image.mode == "F" else 65535.0
-    # A NaN fails this comparison, as it should.
-    if not (lowest >= 0 and highest <= full):
-        raise ValueError(
-            f"mode {image.mode} with values from {lowest:g} to {highest:g}; allowed are values from 0 to {full:g}"
-        )
-    gray: npt.NDArray[np.uint8] = np.rint(values.astype(np.float64) * (255.0 / full)).astype(np.uint8)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        gray[values == transparent] = 255
+    gray, transparent = deep_as_8_bits(image)
+    if transparent is not None:
+        gray[transparent] = 255
     return np.repeat(gray[:, :, None], 3, axis=2)
