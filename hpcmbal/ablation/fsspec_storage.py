@@ -60,7 +60,7 @@ class FsspecStorage:
     def run_folder(self, name: str) -> Iterator[Path]:
         """See `StudyStorage`; the folder is in this machine's temporary place (TMPDIR)."""
         remote = connect(self.url).folder(name)
-        with tempfile.TemporaryDirectory(prefix="hpcmbal-run-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=f"hpcmbal-{name.replace('/', '-')}-") as scratch:
             folder = Path(scratch) / Path(name).name
             folder.mkdir()
             remote.download(folder, leave_out=CHECKPOINTS)

@@ -50,7 +50,6 @@ def import_ray(retries: int) -> Any:
     # Read when Ray is imported. Its messages about dead workers go to standard output, which may be our JSON.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
     os.environ.setdefault("RAY_task_oom_retries", str(retries))
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody unless a user says so
     try:
         import ray

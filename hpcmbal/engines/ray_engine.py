@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -91,7 +92,7 @@ class RayEngine:
             while waiting or running:
                 while waiting and len(running) < MAX_IN_FLIGHT:
                     index, task = waiting.popleft()
-                    running[call.remote(function, task, threads)] = index
+                    running[call.remote(function, task, threads, hide_gpus=not self.demand.gpus)] = index
                 (finished,), _ = ray.wait(list(running), num_returns=1)
                 result = self._result(finished)
                 on_result(running.pop(finished), result)
@@ -143,7 +144,10 @@ class RayEngine:
             self._ray.cancel(reference, force=True)
 
 
-def _call(function: Callable[[Task], Result], task: Task, threads: int) -> Result:
+def _call(function: Callable[[Task], Result], task: Task, threads: int, *, hide_gpus: bool) -> Result:
     """What a worker does."""
+    if hide_gpus:
+        # Ray shows the node's GPUs to tasks that asked for none; "auto" would then take one that is somebody else's.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     use_threads(threads)
     return function(task)
