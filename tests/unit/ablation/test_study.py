@@ -80,9 +80,7 @@ def test_arms_and_grid_are_multiplied() -> None:
     assert study.variants[0].changes.keys() == {"balancing.gamma_s1", "balancing.scale_weights"}
 
 
-@pytest.mark.parametrize(
-    ("given", "seeds"), [(3, (0, 1, 2)), ("2", (0, 1)), ("4,7", (4, 7)), ([5, 1], (5, 1))]
-)
+@pytest.mark.parametrize(("given", "seeds"), [(3, (0, 1, 2)), ("2", (0, 1)), ("4,7", (4, 7)), ([5, 1], (5, 1))])
 def test_seeds_are_a_number_of_them_or_a_list(given: object, seeds: tuple[int, ...]) -> None:
     assert build_study({"name": "s", "base_preset": "p", "arms": {"a": {}}, "seeds": given}).seeds == seeds
 
@@ -125,7 +123,8 @@ def test_what_is_written_reads_back_as_the_same_study(tmp_path: Path) -> None:
 def test_options_replace_fields_and_add_settings(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "base_preset: hierarchical-nano\narms: {a: {}}\nsettings: {balancing.w_lr: 0.1, data.batch_size: 4}\nmax_steps: 9\n",
+        "base_preset: hierarchical-nano\narms: {a: {}}\nmax_steps: 9\n"
+        "settings: {balancing.w_lr: 0.1, data.batch_size: 4}\n",
         encoding="utf-8",
     )
     study = read_study(path, {"epochs": "2", "lambdas": None, "settings": {"data.batch_size": "2"}})

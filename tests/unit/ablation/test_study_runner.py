@@ -165,7 +165,11 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(
 
 
 def test_one_process_leads_a_study(tmp_path: Path) -> None:
-    with study_lock(tmp_path), pytest.raises(SettingsError, match="Another hpcmbal ablate is at work"), study_lock(tmp_path):
+    with (
+        study_lock(tmp_path),
+        pytest.raises(SettingsError, match="Another hpcmbal ablate is at work"),
+        study_lock(tmp_path),
+    ):
         pass
     with study_lock(tmp_path):
         pass

@@ -24,15 +24,11 @@ class Machine:
 
     done: list[str] = field(default_factory=list)
     measured: int = 0
-    jobs: int = 0
     fails: Callable[[RunTask], bool] = lambda task: False
     interrupt_after: int | None = None
     reported: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def run(
-        self, engine: LocalEngine, function: object, tasks: Sequence[Any], on_result: Callable[[int, Any], None]
-    ) -> None:
-        self.jobs = engine.jobs
+    def run(self, function: object, tasks: Sequence[Any], on_result: Callable[[int, Any], None]) -> None:
         for index, task in enumerate(tasks):
             if function is measure_cost:
                 self.measured += 1
@@ -62,7 +58,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     machine = Machine()
-    monkeypatch.setattr(LocalEngine, "run", lambda engine, *arguments: machine.run(engine, *arguments))
+    monkeypatch.setattr(LocalEngine, "run", machine.run)
     monkeypatch.setattr("hpcmbal.ablation.outcome.write_study_report", machine.report)
     monkeypatch.chdir(tmp_path)
     return machine
@@ -98,7 +94,9 @@ def test_a_plan_as_json_lists_every_run(machine: Machine, capsys: pytest.Capture
     assert main(["ablate", "strategy", "--plan", "--json", "--seeds", "1", "--lambdas", "0.0067,0.013"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert len(plan["runs"]) == 10
-    assert plan["runs"][0].items() >= {"arm": "fixed", "lmbda": 0.0067, "seed": 0, "steps": 500, "progress": "new"}.items()
+    assert (
+        plan["runs"][0].items() >= {"arm": "fixed", "lmbda": 0.0067, "seed": 0, "steps": 500, "progress": "new"}.items()
+    )
     assert plan["seconds"] > 0
 
 
@@ -149,7 +147,9 @@ def test_results_as_json_are_alone_on_standard_output(machine: Machine, capsys: 
 
 
 def test_options_change_the_study(machine: Machine, tmp_path: Path) -> None:
-    words = "--base-preset hierarchical --lambdas 0.0067,0.025 --seeds 4,8 --max-steps 20 --set data.batch_size=2 -o out"
+    words = (
+        "--base-preset hierarchical --lambdas 0.0067,0.025 --seeds 4,8 --max-steps 20 --set data.batch_size=2 -o out"
+    )
     assert main(["ablate", "gamma", *words.split()]) == 0
     assert len(machine.done) == 12
     assert machine.done[0] == "uniform, lambda 0.0067, seed 4"
@@ -186,7 +186,7 @@ def test_a_shown_study_runs_as_a_grid(machine: Machine, capsys: pytest.CaptureFi
         ("gamma --address auto --gpus-per-run 1", 2, "--address auto, --gpus-per-run 1.0: needs --engine ray"),
     ],
 )
-def test_wrong_words_are_explained_before_anything_runs(
+def test_wrong_words_are_explained_before_anything_runs(  # noqa: PLR0917 - fixtures and parameters
     machine: Machine, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: str, code: int, message: str
 ) -> None:
     assert main(["ablate", *words.split()]) == code
