@@ -125,14 +125,20 @@ def common_seeds(comparison: StudyComparison, lmbda: float) -> set[int]:
 
 
 def _equal_j(comparison: StudyComparison, reference: Sequence[ArmPoint]) -> list[tuple[float, float]]:
-    """Through the reference's point, if there is only one: what its rate could be exchanged for at equal J."""
+    """Through the reference's point, if there is only one: rates and qualities that give the same J.
+
+    PSNR is a mean over images and J holds their mean error, so a change in PSNR is taken to be the same in all images.
+    """
     if len(comparison.lambdas) != 1 or not reference:
         return []
     start = reference[0]
-    weight = comparison.lambdas[0] * 255**2
-    j = start.bpp + weight * 10 ** (-start.psnr_db / 10)
-    rates = [start.bpp + (index / 40 - 1) * 0.9 * min(start.bpp, j - start.bpp) for index in range(81)]
-    return [(bpp, -10 * math.log10((j - bpp) / weight)) for bpp in rates if bpp < j]
+    item = next(item for item in comparison.means if item.arm == comparison.reference)
+    common = common_seeds(comparison, item.lmbda) or set(item.seeds)
+    j = fmean(value for seed, value in zip(item.seeds, item.values[J.key], strict=True) if seed in common)
+    distortion = j - start.bpp
+    reach = 0.9 * min(start.bpp, distortion)
+    rates = [start.bpp + (index / 40 - 1) * reach for index in range(81)] if reach > 0 else []
+    return [(bpp, start.psnr_db - 10 * math.log10((j - bpp) / distortion)) for bpp in rates]
 
 
 def _j(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook]) -> Figure | None:

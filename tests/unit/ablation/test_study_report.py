@@ -113,3 +113,15 @@ def test_logs_of_failed_runs_stay_out(records: list[RunRecord], tmp_path: Path) 
     logs = read_study_logs(compare(broken, ["plain", "a"], "plain"), tmp_path)
     assert len(logs) == 5
     assert (records[0].arm, 0.01, records[0].seed) not in logs
+
+
+def test_along_the_line_of_equal_j_rate_is_exchanged_at_the_reference_s_lambda(study: Study) -> None:
+    """Images of very different error: PSNR of the mean error is not the mean PSNR, and the line must hold still."""
+    records = study(np.random.default_rng(0), {"plain": 0.0, "a": 0.0}, seeds=1, lambdas=[0.01], images=5)
+    plain = next(record for record in records if record.arm == "plain")
+    (axes,) = draw_study_figures(compare(records, ["plain", "a"], "plain"), {})["rd"].axes
+    line = next(line for line in axes.get_lines() if line.get_label() == "equal J")
+    for bpp, psnr_db in zip(*line.get_data(), strict=True):
+        factor = 10 ** (-(psnr_db - plain.psnr_db) / 10)
+        distortion = sum(0.01 * 255**2 * sample.mse * factor for sample in plain.samples) / 5
+        assert bpp + distortion == pytest.approx(plain.j)
