@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,12 +61,14 @@ class Forecast:
         machine_seconds: Of all runs, one after another.
         seconds: With so many at a time as was asked for; None if that is not known.
         disk_bytes: Checkpoints and logs at the end.
+        memory_bytes: Of the runs that go on at a time, on each machine's own memory or its GPU's.
         unknown: Kinds that could not be measured, by one run of each, and why; they count nothing.
     """
 
     machine_seconds: float
     seconds: float | None
     disk_bytes: int
+    memory_bytes: int
     unknown: tuple[tuple[PlannedRun, str], ...] = ()
 
 
@@ -133,7 +136,7 @@ def forecast(
         costs: From `measure_costs`.
         at_once: None if that is the cluster's affair.
     """
-    seconds, disk = [], 0
+    seconds, disk, memory = [], 0, 0
     unknown: dict[str, tuple[PlannedRun, str]] = {}
     for run, count in zip(runs, steps, strict=True):
         cost = costs[kind_of(run.settings)]
@@ -142,9 +145,22 @@ def forecast(
             continue
         seconds.append(START_SECONDS + count * cost.step_seconds + (VALIDATIONS + 2) * cost.evaluation_seconds)
         disk += cost.checkpoint_bytes * run.settings.output.keep
+        memory = max(memory, cost.memory_bytes * min(at_once or 1, len(runs)))
         disk += LOG_LINE_BYTES * count // run.settings.output.log_every
     wall = None if at_once is None else _makespan(seconds, at_once)
-    return Forecast(sum(seconds), wall, disk, tuple(unknown.values()))
+    return Forecast(sum(seconds), wall, disk, memory, tuple(unknown.values()))
+
+
+def memory_warning(forecast: Forecast, jobs: int) -> str | None:
+    """A sentence if runs on CPUs, `jobs` at a time, would need more memory than this machine has."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if forecast.memory_bytes < available or jobs == 1:
+        return None
+    fitting = max(1, available * jobs // forecast.memory_bytes)
+    return (
+        f"{jobs} runs at once need about {forecast.memory_bytes / 2**30:.0f} GiB of memory, and there are "
+        f"{available / 2**30:.0f}: use --jobs {fitting}."
+    )
 
 
 def _makespan(seconds: Sequence[float], jobs: int) -> float:

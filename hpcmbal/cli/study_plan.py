@@ -153,7 +153,7 @@ def _summary(prepared: Prepared, output: str) -> list[str]:
     lines = [what + images, _left_text(prepared)]
     if prepared.forecast is None:
         return lines
-    lines.append(_forecast_text(prepared.forecast, prepared.engine))
+    lines += _forecast_lines(prepared.forecast, prepared.engine)
     lines += [f"Not measured: {run.name}: {reason}" for run, reason in prepared.forecast.unknown]
     started = sum(progress == "started" for progress in inventory.progress)
     if started:
@@ -170,18 +170,20 @@ def _left_text(prepared: Prepared) -> str:
     return f"To do: {len(pending)} of {len(runs)} runs, {steps:,} steps."
 
 
-def _forecast_text(forecast: Forecast, engine: LocalEngine | RayEngine) -> str:
+def _forecast_lines(forecast: Forecast, engine: LocalEngine | RayEngine) -> list[str]:
+    from hpcmbal.ablation.warmup import memory_warning
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.training.preflight import readable_seconds
 
-    disk = f"{forecast.disk_bytes / 1e6:,.0f} MB of disk"
-    measured = "(from a short warm-up)"
+    disk = f"{forecast.disk_bytes / 1e6:,.0f} MB of disk (from a short warm-up)."
     if forecast.seconds is None or not isinstance(engine, LocalEngine):
         total = readable_seconds(forecast.machine_seconds)
-        return f"About {total} of all runs together, shared by as many as the cluster does at once; {disk} {measured}."
+        return [f"About {total} of all runs together, shared by as many as the cluster does at once; {disk}"]
     threads = "1 thread each" if engine.threads == 1 else f"{engine.threads} threads each"
     at_once = "one run at a time" if engine.jobs == 1 else f"{engine.jobs} runs at once"
-    return f"About {readable_seconds(forecast.seconds)} with {at_once}, {threads}; {disk} {measured}."
+    warning = memory_warning(forecast, engine.jobs)
+    lines = [f"About {readable_seconds(forecast.seconds)} with {at_once}, {threads}; {disk}"]
+    return [*lines, warning] if warning else lines
 
 
 def _json(prepared: Prepared, output: str) -> dict[str, object]:

@@ -23,7 +23,7 @@ from hpcmbal.ablation.study_file import STUDY_FILE, read_study
 from hpcmbal.ablation.study_lock import study_lock
 from hpcmbal.ablation.study_runner import run_study, take_inventory
 from hpcmbal.ablation.study_size import size_notes
-from hpcmbal.ablation.warmup import Cost, forecast, kind_of, measure_costs
+from hpcmbal.ablation.warmup import Cost, forecast, kind_of, measure_costs, memory_warning
 from hpcmbal.engines.engine import Lost
 from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError
 
@@ -215,6 +215,14 @@ class TestForecast:
         costs = {kind_of(run.settings): "out of memory in the warm-up" for run in plan.runs}
         found = forecast(plan.runs, [10] * 4, costs, 2)
         assert found.unknown == ((plan.runs[0], "out of memory in the warm-up"),)
+
+    def test_more_memory_than_there_is_is_told_with_what_fits(self, plan: Plan) -> None:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        cost = dataclasses.replace(self.COST, memory_bytes=whole * 2 // 5)
+        found = forecast(plan.runs, [10] * 4, {kind_of(run.settings): cost for run in plan.runs}, 4)
+        assert "use --jobs 2" in (memory_warning(found, 4) or "")
+        small = forecast(plan.runs, [10] * 4, {kind_of(run.settings): self.COST for run in plan.runs}, 4)
+        assert memory_warning(small, 4) is None
 
     def test_gammas_and_seeds_make_no_kinds_but_optimisers_do(self, plan: Plan) -> None:
         assert len({kind_of(run.settings) for run in plan.runs}) == 1
