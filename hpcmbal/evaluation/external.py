@@ -76,13 +76,14 @@ PROGRAMS: Mapping[str, Program] = {
         QualityScale(51, 0),
     ),
     "cjxl": Program(
-        ("cjxl", "{source}", "{coded}", "-q", "{quality}", "-e", "9", "--num_threads=0", "--quiet"),
+        # By distance: what a quality means has changed between releases, and low ones were refused by some.
+        ("cjxl", "{source}", "{coded}", "--distance={quality}", "--effort=9", "--num_threads=0", "--quiet"),
         ("djxl", "{coded}", "{decoded}", "--num_threads=0", "--quiet"),
         "jxl",
-        (2, 12, 25, 40, 58, 75, 87, 94),
+        (20, 14, 9, 6, 4, 2.5, 1.5, 0.8),
         ("cjxl", "--version"),
-        "0..100, higher is better",
-        QualityScale(0, 100),
+        "Butteraugli distance, lower is better",
+        QualityScale(25, 0.1, 0.1),
     ),
 }
 """The external anchors, by the name on the command line."""

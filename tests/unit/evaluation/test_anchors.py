@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
+import os
 import shutil
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,11 @@ from PIL import Image
 from skimage.data import chelsea
 from skimage.metrics import peak_signal_noise_ratio
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.evaluation.anchors import PILLOW_FORMATS, PillowAnchor
+from hpcmbal.evaluation.bd_rate import bd_rate
 from hpcmbal.evaluation.curve import BPP, PSNR
 from hpcmbal.evaluation.external import PROGRAMS, ProgramAnchor
-from hpcmbal.evaluation.find_quality import find_quality
 from hpcmbal.evaluation.image_codec import measure
 from hpcmbal.evaluation.selection import build_anchor
 
@@ -65,15 +67,17 @@ def test_numbers_are_those_of_a_pillow_round_trip(
 
 def test_avif_is_tuned_for_what_it_is_compared_in() -> None:
     """As libavif comes, it gives up PSNR for looks, and would make a weak anchor."""
-    image = np.ascontiguousarray(chelsea()[40:136, 100:228])
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "AVIF", quality=50, subsampling="4:4:4", speed=4)
-    untuned = peak_signal_noise_ratio(image, np.asarray(Image.open(stream).convert("RGB")))
-    target = len(stream.getvalue()) * 8 / (96 * 128)
-    anchor = PillowAnchor("avif")
-    tuned = find_quality(image, partial(anchor.code_at, image), anchor.scale, "bpp", target).sample
-    assert tuned[BPP] <= target
-    assert tuned[PSNR] > untuned + 0.1
+    image = np.ascontiguousarray(chelsea()[40:168, 100:260])
+    anchor = PillowAnchor("avif", (20, 35, 50, 65))
+    as_it_comes, tuned = [], []
+    for point, quality in enumerate(anchor.qualities):
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "AVIF", quality=quality, subsampling="4:4:4", speed=4)
+        psnr = peak_signal_noise_ratio(image, np.asarray(Image.open(stream).convert("RGB")))
+        as_it_comes.append((len(stream.getvalue()) * 8 / (128 * 160), psnr))
+        sample = measure(anchor, image, point)
+        tuned.append((sample[BPP], sample[PSNR]))
+    assert bd_rate(as_it_comes, tuned) < -2.0
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -114,6 +118,50 @@ def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SettingsError, match="'x265' needs the program 'ffmpeg', which is not in PATH"):
         ProgramAnchor("x265")
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`bpgenc` and `bpgdec` that copy, and write down how they were called."""
+    calls = tmp_path / "calls"
+    for program, body in {"bpgenc": 'cp "${13}" "${12}"', "bpgdec": 'cp "$3" "$2"'}.items():
+        path = tmp_path / program
+        path.write_text(
+            f'#!/bin/sh\necho "{program} $*" >> {calls}\n[ "$1" = -h ] && echo "BPG 0.9.8" && exit 1\n{body}\n'
+        )
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    return calls
+
+
+def test_external_programs_are_called_as_the_results_say(photograph: np.ndarray, stand_ins: Path) -> None:
+    anchor = ProgramAnchor("bpg", (47, 22))
+    described = anchor.describe()
+    assert described["encoder"] == "BPG 0.9.8"
+    sample = measure(anchor, photograph, 1)
+    assert sample[PSNR] == math.inf
+    assert sample["file_bytes"] > 1000
+    encode, decode = stand_ins.read_text(encoding="utf-8").splitlines()[1:]
+    places = {
+        name: word
+        for name in ("source", "coded", "decoded")
+        for word in f"{encode} {decode}".split()
+        if f"{name}." in word
+    }
+    assert encode == str(described["encode_command"]).format(quality="22", **places)
+    assert decode == str(described["decode_command"]).format(**places)
+
+
+def test_a_program_that_fails_ends_with_what_it_said(photograph: np.ndarray, stand_ins: Path) -> None:
+    (stand_ins.parent / "bpgenc").write_text("#!/bin/sh\necho unsupported colour >&2\nexit 3\n", encoding="utf-8")
+    with pytest.raises(HpcmbalError, match=r"'bpgenc -m 9 .* failed with code 3: unsupported colour"):
+        ProgramAnchor("bpg").code(photograph, 0)
+
+
+def test_a_program_that_writes_nothing_has_failed(photograph: np.ndarray, stand_ins: Path) -> None:
+    (stand_ins.parent / "bpgdec").write_text("#!/bin/sh\n", encoding="utf-8")
+    with pytest.raises(HpcmbalError, match=r"'bpgdec .* failed with code 0"):
+        ProgramAnchor("bpg").code(photograph, 0)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
