@@ -114,7 +114,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ray_installed() -> None:
     """Skip without Ray, which is not imported here: the engine says first how."""
     if importlib.util.find_spec("ray") is None:
