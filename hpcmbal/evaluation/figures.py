@@ -106,5 +106,6 @@ def _title(curves: Sequence[Curve]) -> str:
         found = curve.meta.get("image_set")
         if isinstance(found, dict):
             images = found.get("images")
-            return str(found["name"]) + (f", {len(images)} images" if images else "")
+            count = f", {len(images)} image{'s' * (len(images) != 1)}" if images else ""
+            return f"{found['name']}{count}"
     return ""

@@ -123,17 +123,26 @@ def _data(curves: Sequence[Curve], viewer: Sequence[ViewerImage]) -> str:
 
 def _rows(curve: Curve) -> list[list[object]]:
     codec = curve.meta.get("codec")
-    labels = codec.get("points") if isinstance(codec, dict) else None
+    labels = _point_labels(codec.get("points")) if isinstance(codec, dict) else None
     return [
         [
             curve.name,
             image,
-            str(labels[point]) if labels else str(point + 1),
+            labels[point] if labels else str(point + 1),
             *(_plain(columns[key][point]) if key in columns else None for key, _, _ in _COLUMNS),
         ]
         for image, columns in curve.samples.items()
         for point in range(len(curve))
     ]
+
+
+def _point_labels(points: Sequence[object] | None) -> list[str] | None:
+    """Without what all of them begin with, such as the weights of a checkpoint that has several qualities."""
+    if not points:
+        return None
+    labels = [str(point) for point in points]
+    starts = {label.rpartition(", ")[0] for label in labels}
+    return [label.rpartition(", ")[2] for label in labels] if len(starts) == 1 else labels
 
 
 def _plain(value: float | None) -> float | str | None:
@@ -144,5 +153,10 @@ def _subtitle(curves: Sequence[Curve]) -> str:
     for curve in curves:
         found = curve.meta.get("image_set")
         if isinstance(found, Mapping) and found.get("images"):
-            return f"{len(found['images'])} images of {found['name']} (hash {found['hash']}), {len(curves)} curves"
-    return f"{len(curves)} curves"
+            images = _count(len(found["images"]), "image")
+            return f"{images} of {found['name']} (hash {found['hash']}), {_count(len(curves), 'curve')}"
+    return _count(len(curves), "curve")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -126,8 +126,7 @@ def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
                 alpha=0.8,
                 label=label,
             )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        _log_axes(axes)
         _finish(axes, "Rate (bits per pixel)", "Encoding + decoding (s per image)", title)
         axes.legend(fontsize=8, title="larger: higher PSNR", title_fontsize=8)
         return figure
@@ -179,6 +178,18 @@ def _focus(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
     if len(inside) >= sum(len(curve.points) for curve in chosen) + 2:
         axes.set_xlim(0, high)
         axes.set_ylim(min(inside) - 0.5, max(inside) + 0.5)
+
+
+def _log_axes(axes: Axes) -> None:
+    """Both logarithmic, with 0.2 and 50 beside the ticks in place of powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:
