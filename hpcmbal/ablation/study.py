@@ -158,6 +158,7 @@ def build_study(values: Mapping[str, object]) -> Study:
         SettingsError: Something is wrong; the message lists every problem with its path and value.
     """
     known = Study.model_fields
+    check_none(_unquoted(values))
     problems = [
         Problem(
             str(key),
@@ -179,6 +180,17 @@ def build_study(values: Mapping[str, object]) -> Study:
     return study
 
 
+def _unquoted(values: Mapping[str, object]) -> list[Problem]:
+    """Names that YAML does not read as texts: `off` and `no` are truth values, `1` is a number."""
+    return [
+        Problem(f"{where}.{key}", None, f"is a {type(key).__name__} to YAML, not a name; put it into quotes")
+        for where in ("arms", "grid", "settings")
+        if isinstance(part := values.get(where), Mapping)
+        for key in part
+        if not isinstance(key, str)
+    ]
+
+
 def _fields() -> str:
     return f"; fields are {', '.join(Study.model_fields)}"
 
@@ -189,10 +201,15 @@ def _problems(loc: tuple[int | str, ...], message: str, values: Mapping[str, obj
     if not loc:
         parts = [part.partition(": ") for part in message.splitlines()]
         return [Problem(path, values.get(path), rule) for path, _, rule in parts]
+    where: list[str] = []
     found: object = values
     for key in loc:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return [Problem(".".join(map(str, loc)), found, message[0].lower() + message[1:])]
+        if not isinstance(found, Mapping):  # inside a list or a text, which is shown as a whole
+            break
+        where.append(str(key))
+        found = found.get(key)
+    message = message.replace("a valid dictionary", "settings by path, such as {balancing.gamma_s1: 0.004}")
+    return [Problem(".".join(where), found, message[0].lower() + message[1:])]
 
 
 def _labels(paths: tuple[str, ...]) -> dict[str, str]:

@@ -146,6 +146,7 @@ def test_a_preset_beside_the_study_is_found(tmp_path: Path) -> None:
         ("arms: {a: {}, a: {}}", "'a' is given twice"),
         ("- 1", "must hold the fields of a study, found list"),
         ("arms: [", "is not valid YAML"),
+        ("base_preset: p\narms: {off: {}, 'on': {}}", "arms.False: is a bool to YAML, not a name; put it into quotes"),
     ],
 )
 def test_a_file_that_is_no_study(tmp_path: Path, text: str, message: str) -> None:
