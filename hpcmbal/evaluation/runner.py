@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -172,7 +174,7 @@ class Runner:
         if self._pool is None:
             # Spawned, not forked: a fork of a process with torch's threads may hang.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_use_one_thread)
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_start_worker)
         paths = self.images.paths
         running: dict[Future[Sample], _Task] = {
             self._pool.submit(_measure_file, codec, paths[task.image], task.point): task for task in tasks
@@ -218,10 +220,19 @@ def _measure_one(task: tuple[ImageCodec, Path, int]) -> Sample:
     return _measure_file(*task)
 
 
-def _use_one_thread() -> None:
+def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
+    # A parent that was killed cannot stop its workers, which would wait for its next task forever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
