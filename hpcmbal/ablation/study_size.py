@@ -25,12 +25,17 @@ def size_notes(study: Study, steps: int, images: int) -> list[str]:
             f"Each run has {steps:,} steps, {whole / steps:,.0f} times fewer than preset '{study.base_preset}': what "
             "differs this early may not differ later, and the other way round."
         )
-    if len(study.seeds) < ENOUGH_SEEDS:
-        count = (
-            "One seed gives no intervals" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds: intervals are wide"
-        )
-        notes.append(f"{count}. An arm that is 'not distinguishable' may still be better or worse.")
     if images < ENOUGH_IMAGES:
         count = "One evaluation image" if images == 1 else f"{images} evaluation images"
         notes.append(f"{count}: nothing is known about other images. --eval-data takes a folder.")
     return notes
+
+
+def seed_note(study: Study) -> str | None:
+    """A sentence about few seeds; the remarks of a finished comparison have their own."""
+    if len(study.seeds) >= ENOUGH_SEEDS:
+        return None
+    if len(study.seeds) == 1:
+        return "One seed gives no intervals and no verdict; --seeds 3 is a start."
+    few = f"{len(study.seeds)} seeds: intervals are wide."
+    return f"{few} An arm that is 'not distinguishable' may still be better or worse."

@@ -97,7 +97,7 @@ def show_plan(prepared: Prepared, output: str, *, only_json: bool = False, to_st
         [_arm_row(prepared, arm) for arm in prepared.plan.arms],
         to_stderr=to_stderr,
     )
-    for line in (*_summary(prepared, output), *prepared.plan.notes, *prepared.size_notes):
+    for line in (*_summary(prepared, output), *_notes(prepared)):
         typer.echo(line, err=to_stderr)
 
 
@@ -161,6 +161,13 @@ def _summary(prepared: Prepared, output: str) -> list[str]:
     return lines
 
 
+def _notes(prepared: Prepared) -> list[str]:
+    from hpcmbal.ablation.study_size import seed_note
+
+    about_seeds = seed_note(prepared.plan.study)
+    return [*prepared.plan.notes, *prepared.size_notes, *([about_seeds] if about_seeds else [])]
+
+
 def _left_text(prepared: Prepared) -> str:
     runs, pending = prepared.plan.runs, prepared.inventory.pending
     if not pending:
@@ -207,7 +214,7 @@ def _json(prepared: Prepared, output: str) -> dict[str, object]:
         "machine_seconds": None if forecast is None else forecast.machine_seconds,
         "disk_bytes": None if forecast is None else forecast.disk_bytes,
         "step_seconds": dict(prepared.step_seconds),
-        "notes": [*prepared.plan.notes, *prepared.size_notes],
+        "notes": _notes(prepared),
     }
 
 
