@@ -157,7 +157,7 @@ def _summary(prepared: Prepared, output: str) -> list[str]:
     lines += [f"Not measured: {run.name}: {reason}" for run, reason in prepared.forecast.unknown]
     started = sum(progress == "started" for progress in inventory.progress)
     if started:
-        lines.append(f"{started} of the runs go on from their last checkpoint, so it will take less.")
+        lines.append(f"Begun before: {started}; they go on from their last checkpoints, so it will take less.")
     return lines
 
 
