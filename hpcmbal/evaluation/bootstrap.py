@@ -56,12 +56,18 @@ def bd_rate_interval(
         DataError: The curves have no results by image in common, too few images, or too many draws give curves that
             cannot be compared.
     """
+    bare = [curve.name for curve in (anchor, test) if not curve.samples]
+    if bare:
+        raise DataError(
+            f"No interval for '{test.name}' against '{anchor.name}': no results by image of '{bare[0]}', as of all "
+            "published points."
+        )
     images = sorted(set(anchor.samples) & set(test.samples))
     if len(images) < MIN_IMAGES or set(anchor.samples) != set(test.samples):
         raise DataError(
             f"No interval for '{test.name}' against '{anchor.name}': both need results of the same images, at least "
             f"{MIN_IMAGES}; found {len(anchor.samples)} and {len(test.samples)}, {len(images)} in common. "
-            "Published points have none: run the codec here."
+            "Run both codecs here."
         )
     rng = np.random.default_rng(seed)
     values = []

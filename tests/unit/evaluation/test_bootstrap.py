@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_published_points_have_no_interval() -> None:
     published = Curve("p", by_images("a", np.ones(8)).results)
-    with pytest.raises(DataError, match="found 0 and 8, 0 in common"):
+    with pytest.raises(DataError, match="no results by image of 'p', as of all published points"):
         bd_rate_interval(published, by_images("b", np.ones(8)))
 
 
