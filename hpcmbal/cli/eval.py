@@ -158,8 +158,9 @@ def _measure(
             Runner(images, store, workers=workers or available_cpus(), progress=show, engine=cluster) as runner,
         ):
             curves = [runner.evaluate(codec) for codec in codecs]
-        bar.add_task("pictures of the report", total=None)
+        task = bar.add_task("pictures of the report", total=1)
         pictures = viewer_images(images, dict(zip(names, codecs, strict=True)), curves, viewer)
+        bar.update(task, completed=1)
     return curves, pictures
 
 

@@ -71,8 +71,8 @@ def operating_points(checkpoint: Path, qualities: Sequence[float] = ()) -> list[
     variable = model.rate_gains is not None and bool(loss.get("variable_rate"))
     if qualities and not variable:
         raise SettingsError(
-            f"{checkpoint}: the model was trained for one rate and has no qualities to choose from. Leave --quality out, or "
-            "use a model trained with loss.variable_rate=true."
+            f"{checkpoint}: the model was trained for one rate and has no qualities to choose from. Leave --quality "
+            "out, or use a model trained with loss.variable_rate=true."
         )
     outside = [quality for quality in qualities if not 1 <= quality <= 100]
     if outside:
