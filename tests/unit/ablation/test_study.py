@@ -159,3 +159,17 @@ def test_a_file_that_is_no_study(tmp_path: Path, text: str, message: str) -> Non
 def test_an_unknown_study_is_told_with_those_that_exist() -> None:
     with pytest.raises(SettingsError, match="'gama' does not exist; perhaps you mean 'gamma'"):
         study_path("gama")
+
+
+def test_an_arm_may_build_on_another_by_a_merge_key(tmp_path: Path) -> None:
+    """What stands beside `<<` wins over what it brings, and that is no repetition."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "base_preset: hierarchical-nano\n"
+        "arms:\n"
+        "  slow: &slow {balancing.w_lr: 0.01, balancing.update_every: 16}\n"
+        "  fast: {<<: *slow, balancing.w_lr: 0.1}\n",
+        encoding="utf-8",
+    )
+    _, fast = read_study(path).variants
+    assert fast.changes == {"balancing.w_lr": 0.1, "balancing.update_every": 16}
