@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +142,42 @@ def test_numbers_do_not_depend_on_workers_or_order(large_photographs: Path, mode
         for key in ("bpp", "psnr-rgb", "ms-ssim-rgb", "file_bytes"):
             assert first[key] == second[key]
             assert None not in first[key]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds worker processes in /proc")
+def test_a_killed_evaluation_leaves_no_workers_and_goes_on(large_photographs: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hpcmbal", "eval", "-d", str(large_photographs), "-a", "webp,jpeg2000", "-j", "2"]
+    store = tmp_path / "samples.jsonl"
+    process = subprocess.Popen([*command, "-o", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: store.exists() and len(store.read_text(encoding="utf-8").splitlines()) >= 3)
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    assert len(workers) >= 2
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    kept = store.read_text(encoding="utf-8").splitlines()[:3]
+    assert main([*command[3:-2], "-j", "1", "-o", str(tmp_path)]) == 0
+    lines = store.read_text(encoding="utf-8").splitlines()
+    assert lines[:3] == kept
+    assert len(lines) == 2 * 8 * 3
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if reached():
+            return
+        time.sleep(0.1)
+    pytest.fail("not reached in two minutes")
+
+
+def children(process: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1]) == process:
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_compare_uses_stored_results_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
