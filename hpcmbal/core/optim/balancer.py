@@ -67,13 +67,11 @@ class Balancer(Protocol):
         """Restore what `state_dict` returned."""
 
 
-class NoBalancer:
-    """The plain sum of the tasks, which is J."""
+class MemorylessBalancer:
+    """What balancers share that decide anew in every step: nothing is learnt, logged or saved.
 
-    def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
-        """Gradient of J. Losses that are not finite pass through, for the trainer to see in the gradient's norm."""
-        del parameters
-        (losses.sum() * scale).backward()
+    Subclasses add `backward`.
+    """
 
     def wants_update(self, step: int) -> bool:
         """Never."""
@@ -102,3 +100,12 @@ class NoBalancer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """No state."""
         del state
+
+
+class NoBalancer(MemorylessBalancer):
+    """The plain sum of the tasks, which is J."""
+
+    def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
+        """Gradient of J. Losses that are not finite pass through, for the trainer to see in the gradient's norm."""
+        del parameters
+        (losses.sum() * scale).backward()

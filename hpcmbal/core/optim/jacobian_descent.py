@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.optim.balancer import MemorylessBalancer
 from hpcmbal.core.optim.effective import EffectiveWeights
 from hpcmbal.core.optim.task_gradients import TaskGradients, add_gradient, task_gradients
 from hpcmbal.core.optim.task_layout import TaskLayout
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 EXTRA = "torchjd"
 
 
-class JacobianDescentBalancer:
+class JacobianDescentBalancer(MemorylessBalancer):
     """Hands the matrix of all task gradients to an aggregator (Quinton and Rey, "Jacobian descent", 2024).
 
     The tasks carry lmbda and sum to J; the aggregator decides the direction, and with it may move the operating point:
-    `preserve_lambda` does not apply. Aggregators whose default preferences are `1 / K`, such as UPGrad and Mean,
-    return a K-th of J's gradient where tasks do not conflict; Adam does not see the factor, a clipping norm does.
+    `preserve_lambda` does not apply. Aggregators with a memory are refused, since it could not be saved. Those whose
+    default preferences are `1 / K`, such as UPGrad and Mean, return a K-th of J's gradient where tasks do not conflict;
+    Adam does not see the factor, a clipping norm does.
 
     Costs one backward pass per task, and twice the memory of K gradients.
 
@@ -60,33 +62,9 @@ class JacobianDescentBalancer:
         del module, inputs
         self._weights = weights.detach()
 
-    def wants_update(self, step: int) -> bool:
-        """Never."""
-        del step
-        return False
-
-    def wants_after(self, step: int) -> bool:
-        """Never."""
-        del step
-        return False
-
-    def update(self, before: Tensor, after: Tensor | None = None) -> None:
-        """Nothing to learn."""
-
-    def set_progress(self, fraction: float, scale_losses: Sequence[float] | None = None) -> None:
-        """Nothing depends on progress."""
-
     def metrics(self) -> dict[str, float]:
         """Effective weights and the factor on lmbda, for aggregators that are weighted sums."""
         return self.effective.metrics()
-
-    def state_dict(self) -> dict[str, Any]:
-        """No state: aggregators with a memory are refused."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """No state."""
-        del state
 
 
 def as_matrix(gradients: TaskGradients) -> Tensor:

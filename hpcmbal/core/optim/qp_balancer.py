@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.optim.balancer import MemorylessBalancer
 from hpcmbal.core.optim.effective import EffectiveWeights
 from hpcmbal.core.optim.famo_balancer import LostLambdaWarning, check_preserve_lambda
 from hpcmbal.core.optim.task_gradients import add_weighted, gramian, task_gradients
@@ -22,7 +23,7 @@ RIDGE = 1e-10
 """Added to the diagonal of Q, relative to its mean diagonal; also the relative eigenvalue below which Q is singular."""
 
 
-class QPBalancer:
+class QPBalancer(MemorylessBalancer):
     """Weights K tasks so that their logarithms fall equally fast.
 
     Zhang et al., "Balanced rate-distortion optimization in learned image compression", CVPR 2025, solution 2:
@@ -74,22 +75,6 @@ class QPBalancer:
             effective = preserve_sides(effective, values, self.layout.sides)
         self.effective.remember(effective, values)
         add_weighted(gradients, (effective * scale).tolist(), parameters)
-
-    def wants_update(self, step: int) -> bool:
-        """Never."""
-        del step
-        return False
-
-    def wants_after(self, step: int) -> bool:
-        """Never."""
-        del step
-        return False
-
-    def update(self, before: Tensor, after: Tensor | None = None) -> None:
-        """Nothing to learn."""
-
-    def set_progress(self, fraction: float, scale_losses: Sequence[float] | None = None) -> None:
-        """Nothing depends on progress."""
 
     def metrics(self) -> dict[str, float]:
         """Raw and effective weights, the factor on lmbda, and how often Q was singular."""
