@@ -7,6 +7,7 @@ curve has a marker and a line style of its own besides.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ FIGURE_FORMATS = ("png", "svg", "pdf")
 
 _LEGEND_INSIDE = 7
 """With more curves the legend would hide some of them, and stands beside the figure."""
+
+_LABEL_WIDTH = 34
+"""Letters of a legend's line; longer names are wrapped, and stand beside the figure."""
 
 Role = Literal["model", "anchor", "published"]
 
@@ -71,11 +75,7 @@ def rd_figure(curves: Sequence[DrawnCurve], quality_label: str, title: str = "")
             _draw(axes, curve, index)
         _focus(axes, curves)
         _finish(axes, "Rate (bits per pixel)", quality_label, title)
-        if len(curves) > _LEGEND_INSIDE:
-            figure.set_figwidth(9.0)
-            figure.legend(fontsize=8, loc="outside right upper")
-        else:
-            axes.legend(fontsize=8, framealpha=0.9)
+        _legend(figure, axes, [curve.label for curve in curves])
         return figure
 
 
@@ -124,11 +124,11 @@ def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
                 marker=MARKERS[index % len(MARKERS)],
                 color=COLOURS[index % len(COLOURS)],
                 alpha=0.8,
-                label=label,
+                label=_wrapped(label),
             )
         _log_axes(axes)
         _finish(axes, "Rate (bits per pixel)", "Encoding + decoding (s per image)", title)
-        axes.legend(fontsize=8, title="larger: higher PSNR", title_fontsize=8)
+        _legend(figure, axes, [point.label for point in points], "larger: higher PSNR")
         return figure
 
 
@@ -164,7 +164,7 @@ def _draw(axes: Axes, curve: DrawnCurve, index: int) -> None:
         markersize=6 if strong else 4,
         alpha=1.0 if curve.role != "published" else 0.75,
         zorder=3 if strong else 2,
-        label=curve.label,
+        label=_wrapped(curve.label),
     )
 
 
@@ -178,6 +178,20 @@ def _focus(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
     if len(inside) >= sum(len(curve.points) for curve in chosen) + 2:
         axes.set_xlim(0, high)
         axes.set_ylim(min(inside) - 0.5, max(inside) + 0.5)
+
+
+def _legend(figure: Figure, axes: Axes, labels: Sequence[str], title: str = "") -> None:
+    """Inside where it fits, beside the figure otherwise."""
+    if len(set(labels)) > _LEGEND_INSIDE or max(map(len, labels)) > _LABEL_WIDTH:
+        lines = sum(_wrapped(label).count("\n") + 1 for label in dict.fromkeys(labels))
+        figure.set_size_inches(9.0, max(figure.get_figheight(), 0.4 + 0.18 * lines))
+        figure.legend(fontsize=8, loc="outside right upper", title=title, title_fontsize=8)
+    else:
+        axes.legend(fontsize=8, framealpha=0.9, title=title, title_fontsize=8)
+
+
+def _wrapped(label: str) -> str:
+    return "\n".join(textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=True))
 
 
 def _log_axes(axes: Axes) -> None:

@@ -73,3 +73,14 @@ def test_names_keep_their_dots(tmp_path: Path) -> None:
     )
     assert [path.name for path in paths] == ["run.v1.2.png", "run.v1.2.svg", "run.v1.2.pdf"]
     assert min(Image.open(io.BytesIO(paths[0].read_bytes())).size) > 500
+
+
+def test_long_names_are_wrapped_and_their_legend_fits_beside_the_points() -> None:
+    name = "experiment-{}-with-a-very-long-description-of-all-its-settings-lr-0.001"
+    figure = time_figure([TimedPoint(name.format(i), 1.0 + i, 0.1 * (i + 1), 30.0) for i in range(10)])
+    figure_bytes(figure, "png")
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= figure.axes[0].get_window_extent().x1
+    assert legend.y0 >= 0
+    assert legend.x1 <= figure.bbox.x1
+    assert figure.axes[0].get_window_extent().width > figure.bbox.width / 2
