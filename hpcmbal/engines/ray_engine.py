@@ -93,9 +93,9 @@ class RayEngine:
                 while waiting and len(running) < MAX_IN_FLIGHT:
                     index, task = waiting.popleft()
                     running[call.remote(function, task, threads, hide_gpus=not self.demand.gpus)] = index
-                (finished,), _ = ray.wait(list(running), num_returns=1)
-                result = self._result(finished)
-                on_result(running.pop(finished), result)
+                for finished in _finished(ray, list(running)):
+                    result = self._result(finished)
+                    on_result(running.pop(finished), result)
         except BaseException:
             self._stop(list(running))
             raise
@@ -142,6 +142,13 @@ class RayEngine:
             left = references
         for reference in left:
             self._ray.cancel(reference, force=True)
+
+
+def _finished(ray: Any, references: list[Any]) -> Sequence[Any]:
+    """Wait for one result, and take all that are there by then: asking costs time for every one that is not."""
+    ray.wait(references, num_returns=1)
+    ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
+    return list(ready)
 
 
 def _call(function: Callable[[Task], Result], task: Task, threads: int, *, hide_gpus: bool) -> Result:

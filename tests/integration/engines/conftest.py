@@ -22,9 +22,9 @@ import pytest
 
 READY_SECONDS = 120.0
 
-# Ray reads these when it is imported. A token of its own: a cluster that anybody may use runs anybody's code.
-os.environ["RAY_AUTH_MODE"] = "token"
-os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+# Ray reads these when it is imported. A token of its own: a cluster that anybody may use runs anybody's code. Not nicer
+# than the test itself: on a busy machine, Ray's workers would wait for every other process.
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_worker_niceness="0")
 
 
 @dataclass
