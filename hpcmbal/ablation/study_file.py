@@ -9,7 +9,7 @@ import yaml
 
 from hpcmbal.ablation.study import Study, build_study
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings.presets import SUFFIX, _UniqueKeyLoader, preset_directory
+from hpcmbal.settings.presets import SUFFIX, load_yaml, preset_directory
 from hpcmbal.settings.problems import suggestion
 
 FOLDER = "ablations"
@@ -76,8 +76,7 @@ def study_text(study: Study) -> str:
 
 def _parse(path: Path) -> dict[str, object]:
     try:
-        # The presets' loader: a repeated arm is an error, as a repeated setting is there.
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"Study {path} cannot be read: {reason}.") from error

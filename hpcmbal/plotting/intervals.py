@@ -107,4 +107,5 @@ def _limits(rows: Sequence[IntervalRow]) -> tuple[float, float]:
     ends = [end for row in rows for end in row.ends or ()]
     low = max(min([*values, *ends]), min(values) - REACH * span)
     high = min(max([*values, *ends]), max(values) + REACH * span)
-    return low - 0.06 * (high - low), high + 0.06 * (high - low)
+    room = 0.06 * (high - low) or 1.0  # all values are the same where arms changed nothing
+    return low - room, high + room

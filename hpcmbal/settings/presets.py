@@ -106,7 +106,7 @@ def _flatten(content: dict[str, object], name: str) -> Layer:
 
 def _parse(path: Path) -> dict[str, object]:
     try:
-        content = _load_yaml(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"Preset {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -116,7 +116,12 @@ def _parse(path: Path) -> dict[str, object]:
     return content
 
 
-def _load_yaml(text: str) -> object:
+def load_yaml(text: str) -> object:
+    """The content of a YAML text, in which a key that is repeated is an error.
+
+    Raises:
+        yaml.YAMLError: It is not valid.
+    """
     loader = _UniqueKeyLoader(text)
     try:
         return loader.get_single_data()

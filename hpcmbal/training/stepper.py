@@ -76,7 +76,9 @@ class Stepper:
         state = self.state
         rate = self._set_learning_rate()
         state.optimizer.zero_grad(set_to_none=True)
-        problem = "its gradient is not finite"
+        problem = (
+            "Its gradient is not finite. Lower --learning-rate or --clip-max-norm and resume from the last checkpoint."
+        )
         norm = math.inf
         try:
             passes = [self._backward(batch, 1 / len(batches)) for batch in batches]
@@ -94,8 +96,7 @@ class Stepper:
             state.skipped_in_a_row += 1
             if state.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
                 raise NumericalError(
-                    f"{state.skipped_in_a_row} steps in a row were skipped, the last (step {state.step}) because "
-                    f"{problem}. Lower --learning-rate or --clip-max-norm and resume from the last checkpoint."
+                    f"{state.skipped_in_a_row} steps in a row were skipped, the last was step {state.step}. {problem}"
                 )
         state.step += 1
         self._report_progress(batches[-1].epoch, passes)

@@ -1,6 +1,6 @@
 """One rank of a training of a tiny network, run by torchrun; writes what this rank ended with.
 
-    torchrun --nproc-per-node 2 rank_digest.py SETTINGS.json OUT
+torchrun --nproc-per-node 2 rank_digest.py SETTINGS.json OUT
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def test_16_bit_colour_is_reduced_with_a_warning() -> None:
 
 def test_values_without_an_8_bit_meaning_are_refused() -> None:
     image = Image.fromarray(np.array([[0.5, 7.0]], dtype=np.float32))
-    with pytest.warns(PictureWarning), pytest.raises(DataError, match="mode F with values from 0.5 to 7; allowed are values from 0 to 1"):
+    message = "mode F with values from 0.5 to 7; allowed are values from 0 to 1"
+    with pytest.warns(PictureWarning), pytest.raises(DataError, match=message):
         picture_of(image)
 
 

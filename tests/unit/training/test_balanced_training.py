@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_over_a_hundred_steps_of_training_the_weights_are_those_of_the_published
         pairs = [(before, after) for before, after in seen if after is not None]
         assert len(pairs) == STEPS
     else:
-        pairs = [(earlier, later) for (earlier, _), (later, _) in zip(seen, seen[1:], strict=False)]
+        pairs = [(earlier, later) for (earlier, _), (later, _) in itertools.pairwise(seen)]
         assert np.array_equal(logits.pop(0), np.zeros(5)), "one batch alone says nothing"
     gammas = np.array([GAMMAS[SCALES.get(name, 2)] for name in names])
     for ours, theirs in zip(logits, published_logits(pairs, gammas, w_lr=0.025), strict=True):
