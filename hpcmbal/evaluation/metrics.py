@@ -67,9 +67,13 @@ def ms_ssim(x: RgbImage, x_hat: RgbImage) -> float | None:
     _check_pair(x, x_hat)
     if min(x.shape[:2]) < MS_SSIM_MIN_SIDE:
         return None
-    from hpcmbal.evaluation.ms_ssim import multi_scale_similarity
+    import torch
+    from pytorch_msssim import ms_ssim as similarity
 
-    return multi_scale_similarity(x, x_hat)
+    first, second = (
+        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32)[None] for image in (x, x_hat)
+    )
+    return float(similarity(first, second, data_range=PEAK))
 
 
 def ms_ssim_db(linear: float | None) -> float | None:

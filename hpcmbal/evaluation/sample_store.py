@@ -13,7 +13,7 @@ from hpcmbal.errors import DataError
 if TYPE_CHECKING:
     from hpcmbal.evaluation.image_codec import Sample
 
-METRICS_VERSION = 2
+METRICS_VERSION = 3
 """Raised when a metric's numbers change, so that stored ones are measured again."""
 
 

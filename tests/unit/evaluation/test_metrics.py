@@ -69,19 +69,21 @@ def test_ms_ssim_agrees_with_its_definition_written_out(photograph: np.ndarray, 
 
 @pytest.mark.parametrize("size", [(256, 320), (161, 300), (217, 171)])
 @pytest.mark.parametrize("strength", [2.0, 12.0, 90.0])
-def test_ms_ssim_agrees_with_pytorch_msssim(photograph: np.ndarray, size: tuple[int, int], strength: float) -> None:
-    """Also where a side is odd, which that package pads with zeros before it halves it."""
+def test_ms_ssim_is_that_of_pytorch_msssim_in_float64(
+    photograph: np.ndarray, size: tuple[int, int], strength: float
+) -> None:
+    """float32 is enough, for odd sides too, which that package pads with zeros before it halves them."""
     from pytorch_msssim import ms_ssim as reference
 
     image = photograph[: size[0], : size[1]]
     other = noisy(image, strength)
     pair = [torch.from_numpy(item).permute(2, 0, 1)[None].double() for item in (image, other)]
-    assert ms_ssim(image, other) == pytest.approx(float(reference(*pair, data_range=255)), abs=2e-6)
+    assert ms_ssim(image, other) == pytest.approx(float(reference(*pair, data_range=255)), abs=1e-5)
 
 
 def test_ms_ssim_is_one_for_equal_images_and_symmetric(photograph: np.ndarray) -> None:
     other = noisy(photograph, 20.0)
-    assert ms_ssim(photograph, photograph.copy()) == 1.0
+    assert ms_ssim(photograph, photograph.copy()) == pytest.approx(1, abs=1e-6)
     assert ms_ssim(photograph, other) == pytest.approx(ms_ssim(other, photograph), abs=1e-6)
 
 
