@@ -52,8 +52,9 @@ class FsspecStorage:
         Raises:
             MissingExtraError: fsspec is not installed.
             SettingsError: fsspec does not know the kind of URL, or its driver is not installed.
+            HpcmbalError: The place does not answer, or refuses.
         """
-        connect(url)
+        connect(url).check_reachable()
         return cls(url.rstrip("/"))
 
     @contextmanager

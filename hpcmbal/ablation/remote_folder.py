@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcmbal.errors import MissingExtraError, SettingsError
+from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
 
 PARTIAL = ".partial"
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
@@ -30,6 +31,22 @@ class RemoteFolder:
     def folder(self, name: str) -> RemoteFolder:
         """The folder `name` in this one."""
         return RemoteFolder(self.fs, posixpath.join(self.root, name))
+
+    def check_reachable(self) -> None:
+        """Ask once for the folder, which need not exist.
+
+        Raises:
+            HpcmbalError: Its place does not answer, or knows us not.
+        """
+        try:
+            self.fs.info(self.root)
+        except FileNotFoundError:
+            return
+        except _driver_errors() as error:
+            raise HpcmbalError(
+                f"{self.fs.unstrip_protocol(self.root)} cannot be reached: {error}. Check the name, the network and "
+                "the credentials that its driver finds (for S3: the environment, ~/.aws, or the machine's role)."
+            ) from error
 
     def files(self) -> list[str]:
         """Names of all finished files below the folder, relative to it, sorted; none if there is no folder."""
@@ -72,6 +89,12 @@ class RemoteFolder:
             self.fs.rm_file(posixpath.join(self.root, name))
         except FileNotFoundError:
             return
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """What drivers raise; those of S3 have a tree of their own beside OSError."""
+    botocore: Any = sys.modules.get("botocore.exceptions")
+    return (OSError, botocore.BotoCoreError) if botocore else (OSError,)
 
 
 def connect(url: str) -> RemoteFolder:

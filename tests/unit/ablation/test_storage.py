@@ -19,7 +19,7 @@ from hpcmbal.ablation.remote_checkpoints import fetch_newest, upload_checkpoints
 from hpcmbal.ablation.remote_folder import RemoteFolder, connect
 from hpcmbal.ablation.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.errors import MissingExtraError, SettingsError
+from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
 from hpcmbal.settings import RunSettings
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint, save_checkpoint
 
@@ -191,6 +191,14 @@ class TestWrongPlaces:
         monkeypatch.setattr(fsspec, "url_to_fs", missing)
         with pytest.raises(SettingsError, match="pip install s3fs"):
             open_storage("s3://bucket/study")
+
+    def test_a_place_that_refuses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(self: object, path: str) -> None:
+            raise PermissionError("access denied")
+
+        monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.info", refuse)
+        with pytest.raises(HpcmbalError, match="study cannot be reached: access denied"):
+            open_storage("memory://study")
 
     def test_without_fsspec(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
