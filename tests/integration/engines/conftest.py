@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import runpy
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
+GUARD_FILE = Path(__file__).with_name("node_guard.py")
+GUARD: Any = runpy.run_path(str(GUARD_FILE))
 READY_SECONDS = 120.0
 
 # Ray reads these when it is imported. A token of its own: a cluster that anybody may use runs anybody's code. Not nicer
@@ -34,25 +35,9 @@ class Node:
     process: subprocess.Popen[bytes]
     temporary: Path
 
-    def pids(self) -> list[int]:
-        """The living processes of the node, workers included."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with suppress(ProcessLookupError):
-                    if os.getsid(int(entry.name)) == self.process.pid:
-                        found.append(int(entry.name))
-        return found
-
     def kill(self) -> None:
-        """Kill -9, until nothing is left: a raylet may have started a worker in the meantime."""
-        deadline = time.monotonic() + 30
-        while pids := [pid for pid in self.pids() if not is_zombie(pid)]:
-            assert time.monotonic() < deadline, f"processes {pids} do not die"
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
+        """Kill -9, everything."""
+        GUARD["kill_session"](self.process.pid)
         self.process.wait()
 
 
@@ -63,6 +48,7 @@ class Cluster:
     folder: Path
     port: int
     log: IO[bytes]
+    guard: subprocess.Popen[bytes]
     nodes: list[Node] = field(default_factory=list)
 
     @property
@@ -85,6 +71,9 @@ class Cluster:
             start_new_session=True,
         )
         self.nodes.append(Node(process, temporary))
+        assert self.guard.stdin is not None
+        self.guard.stdin.write(f"{process.pid}\n".encode())
+        self.guard.stdin.flush()
         wait_until(lambda: self.alive() >= len(self.nodes), READY_SECONDS, f"node {len(self.nodes)} does not start")
         return self.nodes[-1]
 
@@ -99,13 +88,6 @@ def wait_until(condition: object, seconds: float, problem: str) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, f"{problem} within {seconds:g} s"
         time.sleep(0.05)
-
-
-def is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def free_port() -> int:
@@ -129,8 +111,9 @@ def cluster(ray_installed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     # Ray's sockets must have short paths: pytest's own temporary folders are too deep.
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    guard = subprocess.Popen([sys.executable, str(GUARD_FILE)], stdin=subprocess.PIPE, start_new_session=True)
     with (folder / "start.log").open("wb") as log:
-        found = Cluster(folder, free_port(), log)
+        found = Cluster(folder, free_port(), log, guard)
         try:
             found.add_node()
             found.add_node()
@@ -138,4 +121,5 @@ def cluster(ray_installed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
         finally:
             for node in found.nodes:
                 node.kill()
+            guard.communicate()
             shutil.rmtree(folder, ignore_errors=True)
