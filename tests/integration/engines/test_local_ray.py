@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage.data import chelsea
+from tiny import write_variable_model
 
 from hpcmbal.cli.app import main
-from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.model.store import save_model
 from hpcmbal.engines.engine import Lost
 from hpcmbal.errors import DataError
 
@@ -86,14 +84,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    network = HPCM(get_variant("hpcm-nano"))
-    # Untrained latents are all but zero: without this there would be nothing to code.
-    network.rate_gains.log_gain.data += 1.0
-    path = tmp_path_factory.mktemp("models") / "variable.v1.safetensors"
-    settings = {"settings": {"loss": {"variable_rate": True, "lmbda": 0.013}}, "step": 7}
-    save_model(path, "hpcm-nano", network.state_dict(), settings)
-    return path
+    return write_variable_model(tmp_path_factory.mktemp("models"))
 
 
 def test_compress_writes_the_files_that_it_writes_here(

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage.data import chelsea
+from tiny import write_variable_model
 
 from hpcmbal.cli.app import main
-from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.model.store import save_model
 from hpcmbal.evaluation import runner as runner_module
 from hpcmbal.evaluation.anchors import PillowAnchor
 from hpcmbal.evaluation.model_codec import ModelCodec, operating_points
@@ -48,14 +46,7 @@ def large_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    network = HPCM(get_variant("hpcm-nano"))
-    # Untrained latents are all but zero: without this there would be nothing to code.
-    network.rate_gains.log_gain.data += 1.0
-    path = tmp_path_factory.mktemp("models") / "variable.v1.safetensors"
-    settings = {"settings": {"loss": {"variable_rate": True, "lmbda": 0.013}}, "step": 7}
-    save_model(path, "hpcm-nano", network.state_dict(), settings)
-    return path
+    return write_variable_model(tmp_path_factory.mktemp("models"))
 
 
 def results(folder: Path) -> dict[str, object]:

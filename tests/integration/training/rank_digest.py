@@ -14,22 +14,13 @@ from typing import Any
 import torch
 
 from hpcmbal.core.model import variants
-from hpcmbal.core.model.variants import ContextSize, Stage, Variant
 from hpcmbal.settings import load_run_settings
 from hpcmbal.training import trainer
 
-variants.VARIANTS["hpcm-nano"] = Variant(
-    name="hpcm-nano",
-    latent_channels=8,
-    hyper_channels=8,
-    analysis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
-    synthesis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
-    hyper_width=8,
-    hyper_blocks=(0, 0),
-    context=ContextSize(width=8, coarse_blocks=(1, 0, 0), fine_blocks=(1, 0, 0)),
-    mlp_ratio=1,
-    rate_levels=2,
-)
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from tiny import TINY_NANO
+
+variants.VARIANTS["hpcm-nano"] = TINY_NANO
 
 
 def main() -> None:

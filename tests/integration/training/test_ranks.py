@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tiny import write_photos
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +23,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six smooth random images, 96x80."""
-    folder = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(3)
-    for number in range(6):
-        coarse = Image.fromarray(generator.integers(0, 256, (6, 5, 3), dtype=np.uint8))
-        coarse.resize((80, 96), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), 6)
 
 
 def train_ranks(folder: Path, photos: Path, ranks: int, changes: dict[str, object]) -> list[dict[str, Any]]:

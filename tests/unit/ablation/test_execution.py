@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
+from tiny import TINY_NANO, write_photos
 
 from hpcmbal.ablation import execution
 from hpcmbal.ablation.execution import Progress, RunTask, execute_run, progress_of
@@ -19,38 +18,19 @@ from hpcmbal.ablation.record_file import RECORD_FILE, read_record
 from hpcmbal.ablation.storage import LocalStorage
 from hpcmbal.ablation.study import build_study
 from hpcmbal.core.model import variants
-from hpcmbal.core.model.variants import ContextSize, Stage, Variant
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
 from hpcmbal.training.checkpoint import list_checkpoints
 from hpcmbal.training.trainer import TrainResult, train
 
-TINY = Variant(
-    name="hpcm-nano",
-    latent_channels=8,
-    hyper_channels=8,
-    analysis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
-    synthesis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
-    hyper_width=8,
-    hyper_blocks=(0, 0),
-    context=ContextSize(width=8, coarse_blocks=(1, 0, 0), fine_blocks=(1, 0, 0)),
-    mlp_ratio=1,
-    rate_levels=2,
-)
-
 
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(variants.VARIANTS, "hpcm-nano", TINY)
+    monkeypatch.setitem(variants.VARIANTS, "hpcm-nano", TINY_NANO)
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(3)
-    for number in range(3):
-        coarse = Image.fromarray(generator.integers(0, 256, (6, 5, 3), dtype=np.uint8))
-        coarse.resize((80, 96), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), 3)
 
 
 BuildRun = Callable[..., PlannedRun]

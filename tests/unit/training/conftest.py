@@ -6,43 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
+from tiny import TINY_NANO, write_photos
 
 from hpcmbal.core.model import variants
-from hpcmbal.core.model.variants import ContextSize, Stage, Variant
 from hpcmbal.settings import RunSettings
-
-TINY = Variant(
-    name="hpcm-nano",
-    latent_channels=8,
-    hyper_channels=8,
-    analysis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
-    synthesis=(Stage(8, 0), Stage(8, 0), Stage(8, 1), Stage(8, 0)),
-    hyper_width=8,
-    hyper_blocks=(0, 0),
-    context=ContextSize(width=8, coarse_blocks=(1, 0, 0), fine_blocks=(1, 0, 0)),
-    mlp_ratio=1,
-    rate_levels=2,
-)
 
 
 @pytest.fixture
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace hpcm-nano by a much smaller network of the same kind."""
-    monkeypatch.setitem(variants.VARIANTS, "hpcm-nano", TINY)
+    monkeypatch.setitem(variants.VARIANTS, "hpcm-nano", TINY_NANO)
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six smooth random images, 96x80."""
-    folder = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(3)
-    for number in range(6):
-        coarse = Image.fromarray(generator.integers(0, 256, (6, 5, 3), dtype=np.uint8))
-        coarse.resize((80, 96), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), 6)
 
 
 @pytest.fixture
