@@ -28,6 +28,11 @@ class MissingExtraError(SettingsError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the optional extra '{extra}'. Install it: pip install 'hpcmbal[{extra}]'")
+        self._arguments = (feature, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Made again from what it was made of, when it comes from a worker process."""
+        return type(self), self._arguments
 
 
 class DataError(HpcmbalError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 import sys
 from types import SimpleNamespace
@@ -22,6 +23,12 @@ def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'hpcmbal\[cluster\]'"):
         RayEngine(None).run(len, ["task"], lambda index, result: None)
+
+
+def test_an_extra_that_a_worker_lacks_is_told_by_name() -> None:
+    error = MissingExtraError("The anchor 'jxl'", "jxl")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (MissingExtraError, str(error))
 
 
 @pytest.mark.parametrize(("cpus", "gpus"), [(0, 0), (-1, 0), (1.5, 0), (1, -1), (1, 1.5)])
