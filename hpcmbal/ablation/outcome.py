@@ -56,6 +56,6 @@ def write_outcome(comparison: StudyComparison, plan: Plan, notes: Sequence[str],
 
 def _markdown(comparison: StudyComparison, plan: Plan, notes: Sequence[str]) -> str:
     study = plan.study
-    head = f"# {study.name}\n\n{study.question}\n\n"
     size = "".join(f"- {note}\n" for note in (*notes, *plan.notes))
-    return head + (f"**How small this is**\n\n{size}\n" if size else "") + markdown(comparison)
+    tail = f"\n**How small this is**\n\n{size}" if size else ""
+    return f"# {study.name}\n\n{study.question}\n\n{markdown(comparison)}{tail}"
