@@ -51,7 +51,10 @@ def save_model(
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(tensors, partial, metadata=header)
+        partial.chmod(mode)  # as other new files: safetensors makes its own readable by nobody else
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
