@@ -93,8 +93,7 @@ def load_codec_model(name_or_path: str | Path | None = None, *, device: str = "c
         CheckpointError: There is no such model, or it cannot be read.
     """
     name = str(name_or_path or DEFAULT_MODEL)
-    packaged = PACKAGED_MODELS / f"{name}.safetensors"
-    if packaged.is_file():
+    if packaged := packaged_model(name):
         return _load(packaged, device)
     if name_or_path is None or not Path(name).exists():
         known = ", ".join(sorted(path.stem for path in PACKAGED_MODELS.glob("*.safetensors"))) or "none"
@@ -103,6 +102,12 @@ def load_codec_model(name_or_path: str | Path | None = None, *, device: str = "c
             "Give the path of a model file, a checkpoint or a run with --model."
         )
     return _load(find_model(Path(name)), device)
+
+
+def packaged_model(name: str) -> Path | None:
+    """The file of the model of this name that comes with the package, if there is one."""
+    path = PACKAGED_MODELS / f"{name}.safetensors"
+    return path if path.is_file() else None
 
 
 def find_codec_model(wanted: bytes, model_dirs: Sequence[str | Path] = (), *, device: str = "cpu") -> CodecModel:

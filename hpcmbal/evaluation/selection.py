@@ -29,7 +29,7 @@ def build_anchor(name: str) -> PillowAnchor | ProgramAnchor:
 def build_models(
     wanted: Sequence[str], qualities: Sequence[float] = (), *, device: str = "cpu", estimated: bool = False
 ) -> list[ModelCodec]:
-    """Checkpoints as curves.
+    """Checkpoints as curves, by path, or by name where they come with the package.
 
     `NAME=PATH` puts a checkpoint into the curve NAME. Without a name, a model trained for variable rate is a curve of
     its own, named by its path's last part; models of one rate form one curve for each variant.
@@ -44,10 +44,12 @@ def build_models(
         CheckpointError: A checkpoint cannot be read.
         SettingsError: See `operating_points`.
     """
+    from hpcmbal.codec.codec_model import packaged_model
+
     curves: dict[str, list[ModelPoint]] = {}
     for text in wanted:
         name, path = split_name(text)
-        path = path.expanduser().absolute()  # worker processes may have been started elsewhere
+        path = packaged_model(str(path)) or path.expanduser().absolute()  # absolute, as worker processes may have been started elsewhere
         points = operating_points(path, qualities)
         curves.setdefault(name or _own_name(path, points), []).extend(points)
     return [ModelCodec(name, points, device, estimated=estimated) for name, points in curves.items()]
