@@ -1,1 +1,1 @@
-"""Images to files and back: the container, image modes, strips, and the search for the weights that a file needs."""
+"""Images to files and back: the container, image modes, tiles, and the search for the weights that a file needs."""

@@ -13,7 +13,7 @@ from hpcmbal.codec.bitstream import DEFAULT_PIXEL_LIMIT, MAX_SIDE, Container, He
 from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model
 from hpcmbal.codec.picture import Picture, image_of, picture_of
 from hpcmbal.codec.plane import decode_plane, deflate, encode_plane, inflate
-from hpcmbal.codec.strips import analyse, synthesise
+from hpcmbal.codec.tiles import analyse, synthesise
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.errors import BitstreamError, DataError, SettingsError
 

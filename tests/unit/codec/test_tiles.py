@@ -1,4 +1,4 @@
-"""Strips give what the whole image gives."""
+"""Tiles give what the whole image gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hpcmbal.codec.strips import analyse, analysis_halo, synthesis_halo, synthesise
+from hpcmbal.codec.tiles import analyse, analysis_halo, spans, synthesis_halo, synthesise, tile_shape
 from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.core.model.latent_codec import encode_latents
 
@@ -17,29 +17,45 @@ WHOLE = 1 << 40
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    return np.random.default_rng(8).integers(0, 256, (300, 75, 3)).astype(np.uint8)
+    return np.random.default_rng(8).integers(0, 256, (300, 140, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("strip_pixels", [1, 5000, 20_000])
-def test_latents_are_the_same_in_strips(tiny: Any, pixels: np.ndarray, strip_pixels: int) -> None:
+@pytest.mark.parametrize("tile_pixels", [1, 5000, 20_000])
+def test_latents_are_the_same_in_tiles(tiny: Any, pixels: np.ndarray, tile_pixels: int) -> None:
     lmbda = tiny.lmbda_of(tiny.rate_of(30))
     whole = analyse(tiny.network, pixels, lmbda, WHOLE)
-    assert whole.shape == (1, 16, 20, 8)
-    strips = analyse(tiny.network, pixels, lmbda, strip_pixels)
-    # oneDNN may choose other kernels for other heights: equal but for the last bits, so the same symbols.
-    torch.testing.assert_close(strips, whole, rtol=0, atol=2e-6 * float(whole.abs().max()))
+    assert whole.shape == (1, 16, 20, 12)
+    tiles = analyse(tiny.network, pixels, lmbda, tile_pixels)
+    # oneDNN may choose other kernels for other sizes: equal but for the last bits, so the same symbols.
+    torch.testing.assert_close(tiles, whole, rtol=0, atol=2e-6 * float(whole.abs().max()))
     with torch.no_grad():
         z = tiny.network.h_a(whole)
-    assert encode_latents(tiny.exact, strips, z).segments == encode_latents(tiny.exact, whole, z).segments
+    assert encode_latents(tiny.exact, tiles, z).segments == encode_latents(tiny.exact, whole, z).segments
 
 
-@pytest.mark.parametrize("strip_pixels", [1, 5000, 20_000])
-def test_pixels_are_the_same_in_strips(tiny: Any, pixels: np.ndarray, strip_pixels: int) -> None:
+@pytest.mark.parametrize("tile_pixels", [1, 5000, 20_000])
+def test_pixels_are_the_same_in_tiles(tiny: Any, pixels: np.ndarray, tile_pixels: int) -> None:
     y_hat = analyse(tiny.network, pixels, None).round().double()
     whole = synthesise(tiny.network, y_hat, pixels.shape[:2], None, WHOLE)
-    strips = synthesise(tiny.network, y_hat, pixels.shape[:2], None, strip_pixels)
-    assert strips.shape == pixels.shape
-    assert np.abs(strips.astype(int) - whole).max() <= 1
+    tiles = synthesise(tiny.network, y_hat, pixels.shape[:2], None, tile_pixels)
+    assert tiles.shape == pixels.shape
+    assert np.abs(tiles.astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize(("length", "part", "halo"), [(1, 1, 0), (20, 7, 3), (375, 80, 7), (64, 100, 8)])
+def test_spans_cover_a_side_once(length: int, part: int, halo: int) -> None:
+    cut = list(spans(length, part, halo))
+    assert [i for span in cut for i in range(span.start, span.stop)] == list(range(length))
+    for span in cut:
+        assert span.stop - span.start <= part
+        assert span.outer_start == max(0, span.start - halo)
+        assert span.outer_stop == min(length, span.stop + halo)
+
+
+def test_tiles_are_square_and_higher_in_narrow_images() -> None:
+    assert tile_shape(1000, 1280 * 1280) == (80, 80)
+    assert tile_shape(10, 1280 * 1280) == (640, 10)
+    assert tile_shape(1000, 1) == (1, 1)
 
 
 @pytest.mark.parametrize("rows", [1, 15, 17, 64, 65])
