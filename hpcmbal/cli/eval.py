@@ -41,7 +41,7 @@ app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
 EXAMPLES = """\
 [bold]Examples[/bold]
 
-hpcmbal eval --model runs/variable-nano --data kodak/ --anchor jpeg,webp,jxl --published kodak -o eval/
+hpcmbal eval --model hpcm-nano --data kodak/ --anchor jpeg,webp,jxl --published kodak -o eval/
 
 hpcmbal eval --model ours=runs/a --model ours=runs/b --model ours=runs/c --model ours=runs/d --data kodak/ --estimate
 
@@ -66,7 +66,9 @@ def evaluate(
     files: Annotated[list[Path] | None, typer.Argument(help="With --compare: results files (.json).")] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="Checkpoint, or NAME=CHECKPOINT to choose its curve; repeatable."),
+        typer.Option(
+            "--model", "-m", help="Checkpoint or packaged model, or NAME=CHECKPOINT to choose its curve; repeatable."
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of test images.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("eval"),

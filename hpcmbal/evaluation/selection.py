@@ -49,9 +49,8 @@ def build_models(
     curves: dict[str, list[ModelPoint]] = {}
     for text in wanted:
         name, path = split_name(text)
-        path = (
-            packaged_model(str(path)) or path.expanduser().absolute()
-        )  # absolute, as worker processes may have been started elsewhere
+        # Absolute, as worker processes may have been started elsewhere.
+        path = packaged_model(str(path)) or path.expanduser().absolute()
         points = operating_points(path, qualities)
         curves.setdefault(name or _own_name(path, points), []).extend(points)
     return [ModelCodec(name, points, device, estimated=estimated) for name, points in curves.items()]
