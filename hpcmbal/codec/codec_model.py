@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hpcmbal.codec.bitstream import RATE_STEPS
-from hpcmbal.core.model import HPCM, quality_to_lmbda
+from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.identity import model_id
 from hpcmbal.core.model.store import MODEL_FILE, find_model, load_model, read_header
@@ -81,7 +81,7 @@ class CodecModel:
             )
         if not rate:
             return None
-        return torch.tensor([quality_to_lmbda(rate / RATE_STEPS)], device=self.device)
+        return torch.tensor([self.network.variant.lmbda_range.at_quality(rate / RATE_STEPS)], device=self.device)
 
 
 def load_codec_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -> CodecModel:

@@ -16,9 +16,9 @@ from torch import nn
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress, decompress
 from hpcmbal.codec.codec_model import CodecModel
-from hpcmbal.core.model import HPCM, quality_to_lmbda
-from hpcmbal.core.model.rate import QUALITY_MAX, QUALITY_MIN, lmbda_to_quality
+from hpcmbal.core.model import HPCM, LmbdaRange
 from hpcmbal.core.model.schedule import SCALES
+from hpcmbal.core.model.variants import QUALITY_MAX, QUALITY_MIN
 from hpcmbal.core.model.store import find_model, load_model, read_header
 from hpcmbal.errors import NumericalError, SettingsError
 from hpcmbal.evaluation.image_codec import CodedImage, timed_round_trip
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hpcmbal.data.image_source import RgbImage
 
 DEFAULT_QUALITIES = (1.0, 15.0, 29.0, 43.0, 57.0, 71.0, 85.0, 100.0)
-"""Operating points of a variable-rate model, evenly over log lmbda from 0.0018 to 0.0483."""
+"""Operating points of a variable-rate model, evenly over the log lmbda of its range."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,9 @@ class ModelCodec:
         """At any operating point of the checkpoints, not only one of the curve's."""
         digest = self._hashes[point.checkpoint]
         network, loss = _loaded(point.checkpoint, digest, self.name, self._device, self.estimated)
-        rate = rate_parameter(point, loss)
-        return estimate(network, image, rate) if isinstance(network, nn.Module) else code_file(network, image, rate)
+        if isinstance(network, nn.Module):
+            return estimate(network, image, rate_parameter(point, loss, network.variant.lmbda_range))
+        return code_file(network, image, rate_parameter(point, loss, network.network.variant.lmbda_range))
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:
@@ -158,10 +159,10 @@ def _loaded(
     return model.to(device) if estimated else CodecModel(model, name, device), loss
 
 
-def rate_parameter(point: ModelPoint, loss: dict[str, Any]) -> float | None:
+def rate_parameter(point: ModelPoint, loss: dict[str, Any], lmbda_range: LmbdaRange) -> float | None:
     """The lmbda at which to run: that of the quality, else that of the training; None if neither is known."""
     if point.quality is not None:
-        return float(quality_to_lmbda(point.quality))
+        return lmbda_range.at_quality(point.quality)
     lmbda = loss.get("lmbda")
     return None if lmbda is None else float(lmbda)
 
@@ -191,7 +192,7 @@ def code_file(model: CodecModel, image: RgbImage, lmbda: float | None) -> CodedI
     """Through a file in memory, with its header and checksums, and its bytes by scale."""
     quality = None
     if model.variable_rate and lmbda is not None:
-        quality = min(max(lmbda_to_quality(lmbda), QUALITY_MIN), QUALITY_MAX)
+        quality = min(max(model.network.variant.lmbda_range.quality_of(lmbda), QUALITY_MIN), QUALITY_MAX)
     data = b""
 
     def encode() -> bytes:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from hpcmbal.core.model import HPCM, quality_to_lmbda
+from hpcmbal.core.model import HPCM
 from hpcmbal.errors import SettingsError
 
 
@@ -47,7 +47,7 @@ def reconstruct(model: HPCM, pixels: npt.NDArray[np.uint8], quality: float | Non
         raise SettingsError(f"{model.variant.name} has one rate: --quality has no effect on it. Leave it out.")
     device = model.means_hyper.device
     x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)).to(device)[None] / 255
-    lmbda = None if quality is None else x.new_tensor([quality_to_lmbda(quality)])
+    lmbda = None if quality is None else x.new_tensor([model.variant.lmbda_range.at_quality(quality)])
     output = model(x, lmbda)
     decoded = (output["x_hat"][0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     error = float(np.mean((decoded.astype(np.float64) - pixels) ** 2))

@@ -5,10 +5,14 @@ The registries behind these names live in `hpcmbal.core`; tests hold both sides 
 
 from __future__ import annotations
 
-MODELS = ("hpcm-nano", "hpcm-small", "hpcm-base", "hpcm-base-phi", "hpcm-large", "hpcm-1b")
+MODELS = ("hpcm-nano", "hpcm-nano-2", "hpcm-small", "hpcm-base", "hpcm-base-phi", "hpcm-large", "hpcm-1b")
 
-VARIABLE_RATE_MODELS = ("hpcm-nano", "hpcm-small")
-"""Models with rate gains; the released ones have one fixed rate."""
+LMBDA_RANGES = {
+    "hpcm-nano": (0.0018, 0.0483),
+    "hpcm-nano-2": (0.0006, 0.18),
+    "hpcm-small": (0.0018, 0.0483),
+}
+"""Models with rate gains, and the lambdas that these span; the released models have one fixed rate."""
 
 METRICS = ("mse", "ms-ssim")
 PUBLISHED_LMBDAS = {
@@ -23,7 +27,7 @@ DECOMPOSITIONS = ("measured", "fixed", "learned")
 
 OPTIMIZERS = ("adam", "cautious", "soap", "muon")
 
-SCHEDULES = ("cosine", "step", "constant")
+SCHEDULES = ("cosine", "step", "constant", "wsd")
 
 BALANCERS = ("none", "linear", "log1p", "log", "qp", "torchjd")
 

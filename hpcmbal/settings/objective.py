@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from hpcmbal.settings import choices
 from hpcmbal.settings.section import FloatTriple, Section, one_of
@@ -42,8 +42,19 @@ class LossSettings(Section):
     variable_rate: bool = Field(
         False, description="Draw lambda for every image, log-uniform between lmbda_min and lmbda_max."
     )
-    lmbda_min: float = Field(0.0018, gt=0, description="Smallest lambda drawn by variable_rate.")
-    lmbda_max: float = Field(0.0483, gt=0, description="Largest lambda drawn by variable_rate.")
+    lmbda_min: float | None = Field(
+        None, gt=0, description="Smallest lambda drawn by variable_rate; the low end of the model's range if not given."
+    )
+    lmbda_max: float | None = Field(
+        None, gt=0, description="Largest lambda drawn by variable_rate; the high end of the model's range if not given."
+    )
+    lmbda_power: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Weigh each image's J by (middle / lambda) to this power, the middle being that of the range drawn "
+        "(variable_rate): J grows with lambda, so that without it the large lambdas own the gradient.",
+    )
     tasks: Annotated[str, one_of(choices.TASKS)] = Field(
         "total", description="Tasks that J is split into: total (1), two (distortion, bpp), five (per scale)."
     )
@@ -51,13 +62,6 @@ class LossSettings(Section):
         "measured", description="How five tasks share J: measured per scale, fixed shares, or learned shares."
     )
     share_learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the shares of decomposition learned.")
-
-    @model_validator(mode="after")
-    def _ordered_range(self) -> LossSettings:
-        if self.lmbda_min >= self.lmbda_max:
-            raise ValueError(f"lmbda_min {self.lmbda_min} must be below lmbda_max {self.lmbda_max}")
-        return self
-
 
 class BalancingSettings(Section):
     """How the tasks are weighted against each other while training (DESIGN, sections 3 and 4)."""

@@ -46,7 +46,10 @@ class ScheduleSettings(Section):
     )
     factor: float = Field(0.2, gt=0, le=1, description="Multiplier at each milestone (step).")
     final_factor: float = Field(
-        0.01, ge=0, le=1, description="Learning rate at the end, relative to its peak (cosine)."
+        0.01, ge=0, le=1, description="Learning rate at the end, relative to its peak (cosine, wsd)."
+    )
+    decay_fraction: float = Field(
+        0.1, gt=0, le=1, description="Last part of the training, in which the rate falls (wsd: warm-up, stable, decay)."
     )
 
     @field_validator("milestones")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from hpcmbal.settings.choices import VARIABLE_RATE_MODELS
+from hpcmbal.settings.choices import LMBDA_RANGES
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
 from hpcmbal.settings.section import Section
@@ -15,9 +15,6 @@ MIN_MS_SSIM_PATCH = 176
 
 MIN_MS_SSIM_LMBDA = 0.5
 """Below it no rate is worth its bits, since 1 - MS-SSIM is at most one: such a lambda was meant for MSE."""
-
-RELEASED_LMBDA_RANGE = (0.0018, 0.0483)
-"""The range that the rate gains of a variable-rate model cover."""
 
 
 class RunSettings(Section):
@@ -38,6 +35,12 @@ class RunSettings(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+
+    @property
+    def lmbda_range(self) -> tuple[float, float]:
+        """The smallest and largest lmbda that variable_rate draws: as given, else the ends of the model's range."""
+        low, high = LMBDA_RANGES[self.model.name]
+        return self.loss.lmbda_min or low, self.loss.lmbda_max or high
 
     @model_validator(mode="after")
     def _consistent(self) -> RunSettings:
@@ -72,14 +75,17 @@ def contradictions(settings: RunSettings) -> list[tuple[str, str]]:
 
 def _variable_rate_contradictions(settings: RunSettings) -> list[tuple[str, str]]:
     loss, found = settings.loss, []
-    if settings.model.name not in VARIABLE_RATE_MODELS:
-        rule = f"has one rate; variable_rate works with {', '.join(VARIABLE_RATE_MODELS)}"
-        found.append(("model.name", rule))
+    if settings.model.name not in LMBDA_RANGES:
+        rule = f"has one rate; variable_rate works with {', '.join(LMBDA_RANGES)}"
+        return [("model.name", rule)]
     if loss.metric != "mse":
         found.append(("loss.metric", "variable_rate needs mse: the range of its lambdas is that of mse"))
-    low, high = RELEASED_LMBDA_RANGE
-    if loss.lmbda_min < low:
-        found.append(("loss.lmbda_min", f"must not be below {low}, the end of the range of the model's rate gains"))
-    if loss.lmbda_max > high:
-        found.append(("loss.lmbda_max", f"must not exceed {high}, the end of the range of the model's rate gains"))
+    low, high = LMBDA_RANGES[settings.model.name]
+    if loss.lmbda_min is not None and loss.lmbda_min < low:
+        found.append(("loss.lmbda_min", f"must not be below {low}, where the rate gains of {settings.model.name} end"))
+    if loss.lmbda_max is not None and loss.lmbda_max > high:
+        found.append(("loss.lmbda_max", f"must not exceed {high}, where the rate gains of {settings.model.name} end"))
+    drawn_low, drawn_high = settings.lmbda_range
+    if drawn_low >= drawn_high:
+        found.append(("loss.lmbda_min", f"{drawn_low:g} must be below lmbda_max, which is {drawn_high:g}"))
     return found

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hpcmbal.settings import LossSettings
+from hpcmbal.settings import RunSettings
 
 _NOISE_STREAM = 1
 _LMBDA_STREAM = 2
@@ -17,9 +17,10 @@ def noise_seed(seed: int, sample_id: int) -> int:
     return int(np.random.SeedSequence([seed, _NOISE_STREAM, sample_id]).generate_state(1)[0])
 
 
-def draw_lmbda(settings: LossSettings, seed: int, sample_id: int) -> float:
+def draw_lmbda(settings: RunSettings, sample_id: int) -> float:
     """Lmbda of one sample: fixed, or log-uniform in the range if the rate is variable."""
-    if not settings.variable_rate:
-        return settings.lmbda
-    generator = np.random.default_rng(np.random.SeedSequence([seed, _LMBDA_STREAM, sample_id]))
-    return math.exp(generator.uniform(math.log(settings.lmbda_min), math.log(settings.lmbda_max)))
+    if not settings.loss.variable_rate:
+        return settings.loss.lmbda
+    seed = np.random.SeedSequence([settings.training.seed, _LMBDA_STREAM, sample_id])
+    low, high = settings.lmbda_range
+    return math.exp(np.random.default_rng(seed).uniform(math.log(low), math.log(high)))

@@ -31,7 +31,17 @@ def cosine(settings: ScheduleSettings, fraction: float) -> float:
     return settings.final_factor + (1 - settings.final_factor) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-SCHEDULES: dict[str, Schedule] = {"constant": constant, "step": step, "cosine": cosine}
+def wsd(settings: ScheduleSettings, fraction: float) -> float:
+    """Warm-up, stable, decay: the peak rate, and over the last `decay_fraction` down to `final_factor` as 1 - sqrt.
+
+    The stable part does not depend on the length of the training, so one run serves many lengths (Haegele et al.,
+    "Scaling laws and compute-optimal training beyond fixed training durations", 2024, section 4: 1 - sqrt beats a line).
+    """
+    decayed = max(0.0, (fraction - (1 - settings.decay_fraction)) / settings.decay_fraction)
+    return settings.final_factor + (1 - settings.final_factor) * (1 - math.sqrt(min(1.0, decayed)))
+
+
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "step": step, "cosine": cosine, "wsd": wsd}
 
 
 def learning_rate_factor(settings: ScheduleSettings, step_number: int, total_steps: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -131,7 +132,8 @@ def build_state(settings: RunSettings, device: torch.device) -> TrainingState:
     model = HPCM(get_variant(settings.model.name)).to(device).train()
     if settings.training.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    loss = build_loss(settings.loss).to(device)
+    middle = math.sqrt(math.prod(settings.lmbda_range)) if settings.loss.variable_rate else settings.loss.lmbda
+    loss = build_loss(settings.loss, middle).to(device)
     optimizer = build_optimizer(settings.optimizer, model, loss.parameter_groups())
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]

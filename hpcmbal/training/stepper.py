@@ -116,7 +116,7 @@ class Stepper:
         x = batch.images[:count].to(self.device, non_blocking=True)
         if self.settings.training.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        lmbda = x.new_tensor([draw_lmbda(self.settings.loss, seed, sample) for sample in ids])
+        lmbda = x.new_tensor([draw_lmbda(self.settings, sample) for sample in ids])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             output = self._forward(x, lmbda, [noise_seed(seed, sample) for sample in ids])
         losses: TaskLosses = self.state.loss(output, x, lmbda)
@@ -149,8 +149,8 @@ class Stepper:
         if state.balancer.wants_after(state.step):
             count = math.ceil(self.settings.balancing.update_fraction * len(batches[0].sample_ids))
             with torch.no_grad():
-                after = self._mean([self._losses(batch, count).per_image for batch in batches])
-        before = self._mean([losses.per_image[:count].detach() for losses in passes])
+                after = self._mean([self._losses(batch, count).weighted for batch in batches])
+        before = self._mean([losses.weighted[:count].detach() for losses in passes])
         state.balancer.update(before, after)
 
     def _mean(self, per_image: Sequence[Tensor]) -> Tensor:
@@ -162,7 +162,7 @@ class Stepper:
         finished = None
         if self.settings.balancing.gamma_strategy == "adaptive":
             names = passes[-1].names
-            tasks = self._mean([losses.per_image.detach() for losses in passes]).tolist()
+            tasks = self._mean([losses.weighted.detach() for losses in passes]).tolist()
             by_scale = [
                 sum(value for name, value in zip(names, tasks, strict=True) if name.startswith(scale))
                 for scale in ("s1_", "s2_", "s3_")

@@ -179,7 +179,7 @@ class _Run:
 
     def _validate(self, trackers: list[Tracker]) -> None:
         if self.world.is_main:
-            lmbdas = validation_lmbdas(self.settings.loss)
+            lmbdas = validation_lmbdas(self.settings)
             self.validation = validate(self.state.coding_model, self.state.loss, self.validation_images, lmbdas)
             named = {f"val/{name}": value for name, value in self.validation.items()}
             timed = {**named, "time/seconds": time.monotonic() - self.started}

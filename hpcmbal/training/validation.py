@@ -8,18 +8,18 @@ from torch import nn
 from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.core.model import ModelOutput
 from hpcmbal.data import ImageSource, validation_images
-from hpcmbal.settings import LossSettings
+from hpcmbal.settings import RunSettings
 
 VARIABLE_RATE_POINTS = 5
 """How many lmbdas, log-uniform over the range, a variable-rate model is validated at; metrics are means over them."""
 
 
-def validation_lmbdas(settings: LossSettings) -> list[float]:
+def validation_lmbdas(settings: RunSettings) -> list[float]:
     """The lmbdas at which a run is validated."""
-    if not settings.variable_rate:
-        return [settings.lmbda]
-    ratio = settings.lmbda_max / settings.lmbda_min
-    return [settings.lmbda_min * ratio ** (i / (VARIABLE_RATE_POINTS - 1)) for i in range(VARIABLE_RATE_POINTS)]
+    if not settings.loss.variable_rate:
+        return [settings.loss.lmbda]
+    low, high = settings.lmbda_range
+    return [low * (high / low) ** (i / (VARIABLE_RATE_POINTS - 1)) for i in range(VARIABLE_RATE_POINTS)]
 
 
 @torch.no_grad()

@@ -24,10 +24,17 @@ __all__ = [
 ]
 
 
-def build_loss(settings: LossSettings) -> RateDistortionLoss:
-    """The loss that `settings` describe. lmbda is not part of it: it is given per image at every call."""
+def build_loss(settings: LossSettings, lmbda_middle: float = 1.0) -> RateDistortionLoss:
+    """The loss that `settings` describe. lmbda is not part of it: it is given per image at every call.
+
+    Args:
+        settings: Metric, tasks, and how images of different lmbda are weighed.
+        lmbda_middle: The lmbda whose images count one.
+    """
+    weighing = {"lmbda_power": settings.lmbda_power, "lmbda_middle": lmbda_middle}
     if settings.tasks != "five":
-        return RateDistortionLoss(metric=settings.metric, tasks=settings.tasks)
+        return RateDistortionLoss(metric=settings.metric, tasks=settings.tasks, **weighing)
     if settings.decomposition == "learned":
-        return AdaptiveHierarchicalLoss(metric=settings.metric, share_learning_rate=settings.share_learning_rate)
-    return HierarchicalLoss(metric=settings.metric, decomposition=settings.decomposition)
+        rate = settings.share_learning_rate
+        return AdaptiveHierarchicalLoss(metric=settings.metric, share_learning_rate=rate, **weighing)
+    return HierarchicalLoss(metric=settings.metric, decomposition=settings.decomposition, **weighing)

@@ -33,10 +33,11 @@ class HierarchicalLoss(RateDistortionLoss):
     Args:
         metric: "mse" or "ms-ssim".
         decomposition: "measured" or "fixed"; for "learned" see `AdaptiveHierarchicalLoss`.
+        image_weighting: `lmbda_power` and `lmbda_middle` of `RateDistortionLoss`.
     """
 
-    def __init__(self, *, metric: str = "mse", decomposition: str = "measured") -> None:
-        super().__init__(metric=metric)
+    def __init__(self, *, metric: str = "mse", decomposition: str = "measured", **image_weighting: float) -> None:
+        super().__init__(metric=metric, **image_weighting)
         check_choice("decomposition", decomposition, ("measured", "fixed"))
         self.decomposition = decomposition
         self.names = FIVE_TASKS
@@ -59,10 +60,11 @@ class AdaptiveHierarchicalLoss(HierarchicalLoss):
     Args:
         metric: "mse" or "ms-ssim".
         share_learning_rate: Learning rate of the shares' logits.
+        image_weighting: `lmbda_power` and `lmbda_middle` of `RateDistortionLoss`.
     """
 
-    def __init__(self, *, metric: str = "mse", share_learning_rate: float = 1e-3) -> None:
-        super().__init__(metric=metric)
+    def __init__(self, *, metric: str = "mse", share_learning_rate: float = 1e-3, **image_weighting: float) -> None:
+        super().__init__(metric=metric, **image_weighting)
         self.share_learning_rate = share_learning_rate
         self.distortion_share_logits = nn.Parameter(torch.tensor(FIXED_DISTORTION_SHARES).log())
         self.rate_share_logits = nn.Parameter(torch.tensor(FIXED_RATE_SHARES).log())
@@ -70,7 +72,7 @@ class AdaptiveHierarchicalLoss(HierarchicalLoss):
     def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> TaskLosses:
         """Losses of one batch, with the shares' cross-entropy as `auxiliary`."""
         measured = self.measure(output, x, lmbda)
-        return TaskLosses(self.names, self.split(measured), self.record(measured), self.fit(measured))
+        return self.task_losses(measured, lmbda, self.fit(measured))
 
     def split(self, measured: Measurement) -> Tensor:
         """Task losses of each image `[B, 5]`."""

@@ -45,16 +45,22 @@ class RateDistortionLoss(nn.Module):
     Args:
         metric: "mse" or "ms-ssim".
         tasks: "total" for one task, "two" for (distortion, bpp); for five see `HierarchicalLoss`.
+        lmbda_power: Images count `(lmbda_middle / lmbda) ** lmbda_power` in what is trained; 0: all alike.
+        lmbda_middle: The lmbda whose images count one.
 
     Raises:
         SettingsError: The metric or the tasks are unknown.
     """
 
-    def __init__(self, *, metric: str = "mse", tasks: str = "total") -> None:
+    def __init__(
+        self, *, metric: str = "mse", tasks: str = "total", lmbda_power: float = 0.0, lmbda_middle: float = 1.0
+    ) -> None:
         super().__init__()
         check_choice("metric", metric, METRICS)
         check_choice("tasks", tasks, ("total", "two"))
         self.metric = metric
+        self.lmbda_power = lmbda_power
+        self.lmbda_middle = lmbda_middle
         self.names: tuple[str, ...] = TOTAL_TASK if tasks == "total" else TWO_TASKS
 
     def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> TaskLosses:
@@ -69,7 +75,13 @@ class RateDistortionLoss(nn.Module):
             SettingsError: `lmbda` is not one number per image, or the metric does not exist for images so small.
         """
         measured = self.measure(output, x, lmbda)
-        return TaskLosses(self.names, self.split(measured), self.record(measured))
+        return self.task_losses(measured, lmbda)
+
+    def task_losses(self, measured: Measurement, lmbda: Tensor, auxiliary: Tensor | None = None) -> TaskLosses:
+        """What was measured as tasks, with the weight of each image."""
+        per_image = self.split(measured)
+        weights = (self.lmbda_middle / lmbda.to(per_image)) ** self.lmbda_power
+        return TaskLosses(self.names, per_image, weights, self.record(measured), auxiliary)
 
     def split(self, measured: Measurement) -> Tensor:
         """Task losses of each image `[B, K]`; their sum over tasks is the image's J."""

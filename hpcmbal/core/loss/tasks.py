@@ -61,7 +61,9 @@ class TaskLosses:
 
     Attributes:
         names: Names of the K tasks.
-        per_image: Task losses of each image `[B, K]`, graph attached. Images may have different lmbda.
+        per_image: Task losses of each image `[B, K]`, graph attached; over tasks they sum to the image's J. Images may
+            have different lmbda.
+        image_weights: How much each image counts in what is trained, `[B]`; the record knows nothing of it.
         record: For the logs.
         auxiliary: A scalar that fits parameters of the loss itself (learned shares) and reaches no other parameter;
             None if the loss learns nothing. Call `backward()` on it beside that of the tasks.
@@ -69,20 +71,26 @@ class TaskLosses:
 
     names: tuple[str, ...]
     per_image: Tensor
+    image_weights: Tensor
     record: LossRecord
     auxiliary: Tensor | None = None
 
     @property
+    def weighted(self) -> Tensor:
+        """Task losses of each image times the image's weight `[B, K]`, graph attached."""
+        return self.per_image * self.image_weights[:, None]
+
+    @property
     def tasks(self) -> Tensor:
-        """Batch means of the task losses `[K]`, graph attached; they sum to J."""
-        return self.per_image.mean(0)
+        """What is trained: batch means of the weighted task losses `[K]`, graph attached; they sum to J at weight 1."""
+        return self.weighted.mean(0)
 
     @property
     def total(self) -> Tensor:
-        """J as a scalar, graph attached."""
+        """The sum of `tasks` as a scalar, graph attached."""
         return self.tasks.sum()
 
     def scalars(self) -> dict[str, float]:
-        """The record's floats and, under their names, the task losses."""
-        values: list[float] = self.tasks.detach().double().tolist()
+        """The record's floats and, under their names, the task losses, unweighted."""
+        values: list[float] = self.per_image.detach().double().mean(0).tolist()
         return self.record.scalars() | dict(zip(self.names, values, strict=True))

@@ -89,7 +89,9 @@ class HPCM(HierarchicalContext):
         self.h_a = hyper_analysis(variant)
         self.h_s = hyper_synthesis(variant)
         self.build_context()
-        self.rate_gains = RateGains(variant.latent_channels, variant.rate_levels) if variant.rate_levels else None
+        self.rate_gains: RateGains | None = None
+        if variant.rate_levels:
+            self.rate_gains = RateGains(variant.latent_channels, variant.rate_levels, variant.lmbda_range)
 
     def forward(self, x: Tensor, lmbda: Tensor | None = None, noise_seeds: list[int] | None = None) -> ModelOutput:
         """Compress and reconstruct, with rates estimated from likelihoods.

@@ -7,23 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.model.variants import LMBDA_MAX, LMBDA_MIN
-
-QUALITY_MIN = 1.0
-QUALITY_MAX = 100.0
-
-
-def quality_to_lmbda(quality: float) -> float:
-    """Map `quality` 1..100 linearly to log lmbda, 0.0018..0.0483."""
-    position = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN)
-    lmbda: float = LMBDA_MIN * (LMBDA_MAX / LMBDA_MIN) ** position
-    return lmbda
-
-
-def lmbda_to_quality(lmbda: float) -> float:
-    """The inverse of `quality_to_lmbda`."""
-    position = math.log(lmbda / LMBDA_MIN) / math.log(LMBDA_MAX / LMBDA_MIN)
-    return QUALITY_MIN + position * (QUALITY_MAX - QUALITY_MIN)
+from hpcmbal.core.model.variants import LmbdaRange
 
 
 class RateGains(nn.Module):
@@ -36,12 +20,14 @@ class RateGains(nn.Module):
     Args:
         channels: Latent channels M.
         levels: Number of gain vectors, at least 2.
+        lmbda_range: What they span; beyond it the gains of its ends hold.
     """
 
-    def __init__(self, channels: int, levels: int) -> None:
+    def __init__(self, channels: int, levels: int, lmbda_range: LmbdaRange) -> None:
         super().__init__()
         self.levels = levels
-        half_span = 0.25 * math.log(LMBDA_MAX / LMBDA_MIN)
+        self.lmbda_range = lmbda_range
+        half_span = 0.25 * lmbda_range.log_span
         start = torch.linspace(-half_span, half_span, levels)[:, None].repeat(1, channels)
         self.log_gain = nn.Parameter(start.clone())
         self.log_inverse_gain = nn.Parameter(-start)
@@ -56,9 +42,9 @@ class RateGains(nn.Module):
 
     def _interpolate(self, log_gain: Tensor, lmbda: Tensor | None) -> Tensor:
         if lmbda is None:
-            lmbda = log_gain.new_tensor([math.sqrt(LMBDA_MIN * LMBDA_MAX)])
-        span = math.log(LMBDA_MAX / LMBDA_MIN)
-        position = (lmbda.to(log_gain).log() - math.log(LMBDA_MIN)) / span * (self.levels - 1)
+            lmbda = log_gain.new_tensor([self.lmbda_range.middle])
+        from_low = lmbda.to(log_gain).log() - math.log(self.lmbda_range.low)
+        position = from_low / self.lmbda_range.log_span * (self.levels - 1)
         position = position.clamp(0, self.levels - 1)
         lower = position.detach().floor().clamp(max=self.levels - 2)
         fraction = (position - lower)[:, None]

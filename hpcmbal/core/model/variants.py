@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from hpcmbal.errors import SettingsError
 
-LMBDA_MIN = 0.0018
-LMBDA_MAX = 0.0483
-"""Ends of the lmbda list of the papers (MSE); the range that one variable-rate model covers."""
+QUALITY_MIN = 1.0
+QUALITY_MAX = 100.0
+
+
+@dataclass(frozen=True)
+class LmbdaRange:
+    """The rate parameters that a variable-rate model covers, and how `quality` 1 to 100 maps onto them.
+
+    Attributes:
+        low: lmbda of quality 1.
+        high: lmbda of quality 100; between them log lmbda is linear in quality.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """The geometric mean of both ends, quality 50.5."""
+        return math.sqrt(self.low * self.high)
+
+    @property
+    def log_span(self) -> float:
+        """`log(high / low)`."""
+        return math.log(self.high / self.low)
+
+    def at_quality(self, quality: float) -> float:
+        """The lmbda of `quality`, 1 to 100."""
+        lmbda: float = self.low * (self.high / self.low) ** ((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN))
+        return lmbda
+
+    def quality_of(self, lmbda: float) -> float:
+        """The inverse of `at_quality`."""
+        return QUALITY_MIN + math.log(lmbda / self.low) / self.log_span * (QUALITY_MAX - QUALITY_MIN)
+
+
+PAPER_RANGE = LmbdaRange(0.0018, 0.0483)
+"""Ends of the lmbda list of the papers (MSE)."""
+
+WIDE_RANGE = LmbdaRange(0.0006, 0.18)
+"""From a tenth of a bit per pixel to where photographs look unchanged."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +100,7 @@ class Variant:
         released: The variant's weights were released by the authors of HPCM: reproduce the released network's habits
             (adaptor index, s2 hyper-parameter positions, image padding) and state-dict entries.
         rate_levels: Gain vectors for variable rate; 0 means one fixed rate.
+        lmbda_range: What the gain vectors span; part of what a file of this variant means.
         pad_multiple: Image sides are padded to a multiple of this.
     """
 
@@ -78,6 +118,7 @@ class Variant:
     released: bool = False
     staged_names: bool = False
     rate_levels: int = 0
+    lmbda_range: LmbdaRange = PAPER_RANGE
     pad_multiple: int = 64
 
 
@@ -133,6 +174,15 @@ HPCM_NANO = Variant(
     mlp_ratio=2,
     rate_levels=8,
 )
+_NANO_2_STAGES = (Stage(24, 0), Stage(48, 2), Stage(112, 4), Stage(192, 0))
+HPCM_NANO_2 = replace(
+    HPCM_NANO,
+    name="hpcm-nano-2",
+    latent_channels=192,
+    analysis=_NANO_2_STAGES,
+    synthesis=_NANO_2_STAGES,
+    lmbda_range=WIDE_RANGE,
+)
 _SMALL_STAGES = (Stage(48, 1), Stage(96, 2), Stage(192, 6), Stage(192, 0))
 HPCM_SMALL = Variant(
     name="hpcm-small",
@@ -150,7 +200,7 @@ HPCM_SMALL = Variant(
 )
 
 VARIANTS: dict[str, Variant] = {
-    variant.name: variant for variant in (HPCM_NANO, HPCM_SMALL, HPCM_BASE, HPCM_BASE_PHI, HPCM_LARGE, HPCM_1B)
+    variant.name: variant for variant in (HPCM_NANO, HPCM_NANO_2, HPCM_SMALL, HPCM_BASE, HPCM_BASE_PHI, HPCM_LARGE, HPCM_1B)
 }
 
 
