@@ -18,8 +18,8 @@ from hpcmbal.codec.codec import compress, decompress
 from hpcmbal.codec.codec_model import CodecModel
 from hpcmbal.core.model import HPCM, LmbdaRange
 from hpcmbal.core.model.schedule import SCALES
-from hpcmbal.core.model.variants import QUALITY_MAX, QUALITY_MIN
 from hpcmbal.core.model.store import find_model, load_model, read_header
+from hpcmbal.core.model.variants import QUALITY_MAX, QUALITY_MIN
 from hpcmbal.errors import NumericalError, SettingsError
 from hpcmbal.evaluation.image_codec import CodedImage, timed_round_trip
 from hpcmbal.evaluation.metrics import to_uint8

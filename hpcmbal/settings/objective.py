@@ -63,6 +63,7 @@ class LossSettings(Section):
     )
     share_learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the shares of decomposition learned.")
 
+
 class BalancingSettings(Section):
     """How the tasks are weighted against each other while training (DESIGN, sections 3 and 4)."""
 

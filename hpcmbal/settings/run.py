@@ -87,5 +87,5 @@ def _variable_rate_contradictions(settings: RunSettings) -> list[tuple[str, str]
         found.append(("loss.lmbda_max", f"must not exceed {high}, where the rate gains of {settings.model.name} end"))
     drawn_low, drawn_high = settings.lmbda_range
     if drawn_low >= drawn_high:
-        found.append(("loss.lmbda_min", f"{drawn_low:g} must be below lmbda_max, which is {drawn_high:g}"))
+        found.append(("loss.lmbda_min", f"lmbda_min {drawn_low:g} must be below lmbda_max {drawn_high:g}"))
     return found

@@ -35,7 +35,7 @@ def wsd(settings: ScheduleSettings, fraction: float) -> float:
     """Warm-up, stable, decay: the peak rate, and over the last `decay_fraction` down to `final_factor` as 1 - sqrt.
 
     The stable part does not depend on the length of the training, so one run serves many lengths (Haegele et al.,
-    "Scaling laws and compute-optimal training beyond fixed training durations", 2024, section 4: 1 - sqrt beats a line).
+    "Scaling laws and compute-optimal training beyond fixed training durations", 2024: 1 - sqrt beats a line).
     """
     decayed = max(0.0, (fraction - (1 - settings.decay_fraction)) / settings.decay_fraction)
     return settings.final_factor + (1 - settings.final_factor) * (1 - math.sqrt(min(1.0, decayed)))

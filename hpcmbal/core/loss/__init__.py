@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcmbal.core.loss.hierarchical import AdaptiveHierarchicalLoss, HierarchicalLoss
-from hpcmbal.core.loss.rate_distortion import RateDistortionLoss
+from hpcmbal.core.loss.rate_distortion import ImageWeighting, RateDistortionLoss
 from hpcmbal.core.loss.tasks import FIVE_TASKS, TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ __all__ = [
     "TWO_TASKS",
     "AdaptiveHierarchicalLoss",
     "HierarchicalLoss",
+    "ImageWeighting",
     "LossRecord",
     "RateDistortionLoss",
     "TaskLosses",
@@ -31,10 +32,10 @@ def build_loss(settings: LossSettings, lmbda_middle: float = 1.0) -> RateDistort
         settings: Metric, tasks, and how images of different lmbda are weighed.
         lmbda_middle: The lmbda whose images count one.
     """
-    weighing = {"lmbda_power": settings.lmbda_power, "lmbda_middle": lmbda_middle}
+    weighting = ImageWeighting(settings.lmbda_power, lmbda_middle)
     if settings.tasks != "five":
-        return RateDistortionLoss(metric=settings.metric, tasks=settings.tasks, **weighing)
+        return RateDistortionLoss(metric=settings.metric, tasks=settings.tasks, weighting=weighting)
     if settings.decomposition == "learned":
         rate = settings.share_learning_rate
-        return AdaptiveHierarchicalLoss(metric=settings.metric, share_learning_rate=rate, **weighing)
-    return HierarchicalLoss(metric=settings.metric, decomposition=settings.decomposition, **weighing)
+        return AdaptiveHierarchicalLoss(metric=settings.metric, share_learning_rate=rate, weighting=weighting)
+    return HierarchicalLoss(metric=settings.metric, decomposition=settings.decomposition, weighting=weighting)

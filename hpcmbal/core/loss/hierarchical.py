@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.loss.rate_distortion import Measurement, RateDistortionLoss, check_choice, distortion_shares
+from hpcmbal.core.loss.rate_distortion import (
+    EQUAL_WEIGHTS,
+    ImageWeighting,
+    Measurement,
+    RateDistortionLoss,
+    check_choice,
+    distortion_shares,
+)
 from hpcmbal.core.loss.tasks import FIVE_TASKS, TaskLosses
 
 if TYPE_CHECKING:
@@ -33,11 +40,13 @@ class HierarchicalLoss(RateDistortionLoss):
     Args:
         metric: "mse" or "ms-ssim".
         decomposition: "measured" or "fixed"; for "learned" see `AdaptiveHierarchicalLoss`.
-        image_weighting: `lmbda_power` and `lmbda_middle` of `RateDistortionLoss`.
+        weighting: How much each image counts in what is trained.
     """
 
-    def __init__(self, *, metric: str = "mse", decomposition: str = "measured", **image_weighting: float) -> None:
-        super().__init__(metric=metric, **image_weighting)
+    def __init__(
+        self, *, metric: str = "mse", decomposition: str = "measured", weighting: ImageWeighting = EQUAL_WEIGHTS
+    ) -> None:
+        super().__init__(metric=metric, weighting=weighting)
         check_choice("decomposition", decomposition, ("measured", "fixed"))
         self.decomposition = decomposition
         self.names = FIVE_TASKS
@@ -60,11 +69,13 @@ class AdaptiveHierarchicalLoss(HierarchicalLoss):
     Args:
         metric: "mse" or "ms-ssim".
         share_learning_rate: Learning rate of the shares' logits.
-        image_weighting: `lmbda_power` and `lmbda_middle` of `RateDistortionLoss`.
+        weighting: How much each image counts in what is trained.
     """
 
-    def __init__(self, *, metric: str = "mse", share_learning_rate: float = 1e-3, **image_weighting: float) -> None:
-        super().__init__(metric=metric, **image_weighting)
+    def __init__(
+        self, *, metric: str = "mse", share_learning_rate: float = 1e-3, weighting: ImageWeighting = EQUAL_WEIGHTS
+    ) -> None:
+        super().__init__(metric=metric, weighting=weighting)
         self.share_learning_rate = share_learning_rate
         self.distortion_share_logits = nn.Parameter(torch.tensor(FIXED_DISTORTION_SHARES).log())
         self.rate_share_logits = nn.Parameter(torch.tensor(FIXED_RATE_SHARES).log())

@@ -36,6 +36,26 @@ class Measurement:
     ms_ssim: Tensor | None
 
 
+@dataclass(frozen=True)
+class ImageWeighting:
+    """Weighs images of different lmbda: J of an image grows with lmbda, and large ones would own the gradient.
+
+    Attributes:
+        power: Images count `(middle / lmbda) ** power`; 0: all alike.
+        middle: The lmbda whose images count one.
+    """
+
+    power: float = 0.0
+    middle: float = 1.0
+
+    def __call__(self, lmbda: Tensor) -> Tensor:
+        """Weights `[B]` of images with rate parameters `lmbda` `[B]`."""
+        return (self.middle / lmbda) ** self.power
+
+
+EQUAL_WEIGHTS = ImageWeighting()
+
+
 class RateDistortionLoss(nn.Module):
     """J = R + lmbda D per image, R in bits per pixel of the image; then the mean over the batch.
 
@@ -45,22 +65,18 @@ class RateDistortionLoss(nn.Module):
     Args:
         metric: "mse" or "ms-ssim".
         tasks: "total" for one task, "two" for (distortion, bpp); for five see `HierarchicalLoss`.
-        lmbda_power: Images count `(lmbda_middle / lmbda) ** lmbda_power` in what is trained; 0: all alike.
-        lmbda_middle: The lmbda whose images count one.
+        weighting: How much each image counts in what is trained.
 
     Raises:
         SettingsError: The metric or the tasks are unknown.
     """
 
-    def __init__(
-        self, *, metric: str = "mse", tasks: str = "total", lmbda_power: float = 0.0, lmbda_middle: float = 1.0
-    ) -> None:
+    def __init__(self, *, metric: str = "mse", tasks: str = "total", weighting: ImageWeighting = EQUAL_WEIGHTS) -> None:
         super().__init__()
         check_choice("metric", metric, METRICS)
         check_choice("tasks", tasks, ("total", "two"))
         self.metric = metric
-        self.lmbda_power = lmbda_power
-        self.lmbda_middle = lmbda_middle
+        self.weighting = weighting
         self.names: tuple[str, ...] = TOTAL_TASK if tasks == "total" else TWO_TASKS
 
     def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> TaskLosses:
@@ -80,8 +96,7 @@ class RateDistortionLoss(nn.Module):
     def task_losses(self, measured: Measurement, lmbda: Tensor, auxiliary: Tensor | None = None) -> TaskLosses:
         """What was measured as tasks, with the weight of each image."""
         per_image = self.split(measured)
-        weights = (self.lmbda_middle / lmbda.to(per_image)) ** self.lmbda_power
-        return TaskLosses(self.names, per_image, weights, self.record(measured), auxiliary)
+        return TaskLosses(self.names, per_image, self.weighting(lmbda.to(per_image)), self.record(measured), auxiliary)
 
     def split(self, measured: Measurement) -> Tensor:
         """Task losses of each image `[B, K]`; their sum over tasks is the image's J."""

@@ -200,7 +200,8 @@ HPCM_SMALL = Variant(
 )
 
 VARIANTS: dict[str, Variant] = {
-    variant.name: variant for variant in (HPCM_NANO, HPCM_NANO_2, HPCM_SMALL, HPCM_BASE, HPCM_BASE_PHI, HPCM_LARGE, HPCM_1B)
+    variant.name: variant
+    for variant in (HPCM_NANO, HPCM_NANO_2, HPCM_SMALL, HPCM_BASE, HPCM_BASE_PHI, HPCM_LARGE, HPCM_1B)
 }
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from hpcmbal.core.gamma.manager import STRATEGIES
-from hpcmbal.core.model import LMBDA_MAX, LMBDA_MIN, VARIANTS
+from hpcmbal.core.model import VARIANTS
 from hpcmbal.core.optim import BALANCERS, OPTIMIZERS
 from hpcmbal.settings import choices
-from hpcmbal.settings.run import RELEASED_LMBDA_RANGE
 from hpcmbal.training.schedule import SCHEDULES
 from hpcmbal.training.trackers import TRACKERS
 
 
 def test_models() -> None:
     assert set(choices.MODELS) == set(VARIANTS)
-    assert set(choices.VARIABLE_RATE_MODELS) == {name for name, variant in VARIANTS.items() if variant.rate_levels}
-    assert RELEASED_LMBDA_RANGE == (LMBDA_MIN, LMBDA_MAX)
+    ranges = {name: v.lmbda_range for name, v in VARIANTS.items() if v.rate_levels}
+    assert {name: (span.low, span.high) for name, span in ranges.items()} == choices.LMBDA_RANGES
 
 
 def test_optimizers() -> None:

@@ -50,6 +50,17 @@ def test_tasks_sum_to_j_for_images_of_any_size(make_case, name, *, height, width
     assert bool((losses.per_image >= 0).all())
 
 
+@pytest.mark.parametrize("tasks", ["total", "two", "five"])
+def test_weighing_images_by_lmbda_changes_what_is_trained_and_not_what_is_reported(make_case, tasks):
+    output, x, lmbda = make_case()
+    plain = build_loss(LossSettings(tasks=tasks))(output, x, lmbda)
+    weighted = build_loss(LossSettings(tasks=tasks, lmbda_power=0.8), lmbda_middle=0.01)(output, x, lmbda)
+    expected = plain.per_image * ((0.01 / lmbda) ** 0.8)[:, None]
+    torch.testing.assert_close(weighted.tasks, expected.mean(0))
+    torch.testing.assert_close(weighted.total, expected.sum(1).mean())
+    assert weighted.scalars() == plain.scalars()
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_gradient_of_the_sum_is_that_of_j(make_case, name):
     output, x, lmbda = make_case()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpcmbal.core.model import HPCM, LMBDA_MAX, LMBDA_MIN, VARIANTS, get_variant
+from hpcmbal.core.model import HPCM, PAPER_RANGE, VARIANTS, get_variant
 from hpcmbal.core.model.attention import WindowCrossAttention
 from hpcmbal.core.model.complexity import complexity
 from hpcmbal.core.model.context import predicted_means
@@ -41,7 +41,7 @@ def test_own_variants_keep_to_their_budget_of_multiply_accumulates(name: str, li
 
 
 def test_unknown_variant_is_refused_with_the_list_of_those_that_exist() -> None:
-    with pytest.raises(SettingsError, match="hpcm-nano, hpcm-small, hpcm-base"):
+    with pytest.raises(SettingsError, match="hpcm-nano, hpcm-nano-2, hpcm-small, hpcm-base"):
         get_variant("hpcm-huge")
 
 
@@ -86,7 +86,7 @@ def test_noise_follows_the_seed_of_each_image_and_not_the_batch(tiny: HPCM) -> N
 
 
 def test_gradients_reach_every_parameter_and_are_finite(tiny: HPCM) -> None:
-    output = tiny.train()(torch.rand(4, 3, 64, 64), torch.tensor([LMBDA_MIN, 0.006, 0.02, LMBDA_MAX]))
+    output = tiny.train()(torch.rand(4, 3, 64, 64), torch.tensor([PAPER_RANGE.low, 0.006, 0.02, PAPER_RANGE.high]))
     (output["scale_bits"].total().sum() + output["x_hat"].square().sum()).backward()
     missing = [name for name, parameter in tiny.named_parameters() if parameter.grad is None]
     # The last state of each walk is not read by anybody, nor is s1's last attention when s2 adds its own.
@@ -99,7 +99,8 @@ def test_bits_rise_with_lmbda_from_the_start(tiny: HPCM) -> None:
     with torch.no_grad():
         tiny.g_a.branch[-1].weight *= 30  # latents that are not all zero
         bits = [
-            float(tiny.eval()(x, torch.tensor([lmbda]))["scale_bits"].total()) for lmbda in (LMBDA_MIN, 0.01, LMBDA_MAX)
+            float(tiny.eval()(x, torch.tensor([lmbda]))["scale_bits"].total())
+            for lmbda in (PAPER_RANGE.low, 0.01, PAPER_RANGE.high)
         ]
     assert bits[0] < bits[1] < bits[2]
 
