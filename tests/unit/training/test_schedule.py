@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from hpcmbal.settings import ScheduleSettings
@@ -18,7 +20,7 @@ def test_wsd_is_constant_between_warm_up_and_decay_whatever_the_length() -> None
         assert course[:10] == [pytest.approx((step + 1) / 10) for step in range(10)]
         assert set(course[10 : int(0.8 * total) + 1]) == {1.0}
         decay = course[int(0.8 * total) :]
-        assert all(later < earlier for earlier, later in zip(decay, decay[1:], strict=False))
+        assert all(later < earlier for earlier, later in itertools.pairwise(decay))
         assert course[-1] == pytest.approx(0.01)
 
 
