@@ -30,12 +30,12 @@ from torch import Tensor
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress_picture, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, load_codec_model
-from hpcmbal.codec.picture import Picture
 from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.core.model.context import LatentCoder
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.exact.grid import GRID_STEPS
 from hpcmbal.core.model.hpcm import pad_to_multiple
+from hpcmbal.images.picture import Picture
 
 
 class Float32Network(ExactNetwork):

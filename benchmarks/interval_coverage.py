@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from hpcmbal.ablation.statistics import estimate
+from hpcmbal.ablation.analysis.statistics import estimate
 
 STUDIES, RESAMPLES = 20_000, 400
 SEEDS = (3, 5, 10)

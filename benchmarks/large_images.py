@@ -27,7 +27,7 @@ from skimage.data import coffee
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress_picture, decompress_container
 from hpcmbal.codec.codec_model import load_codec_model
-from hpcmbal.codec.picture import Picture
+from hpcmbal.images.picture import Picture
 what, model, width, height, path = sys.argv[1:]
 model = load_codec_model(model)
 picture = Picture(np.array(Image.fromarray(coffee()).resize((int(width), int(height)), Image.BICUBIC)))

@@ -32,7 +32,7 @@ from hpcmbal.cli.batch_engine import run_jobs_on
 from hpcmbal.cli.coding_options import MAX_PIXELS, Device
 from hpcmbal.cli.compress import Compression
 from hpcmbal.engines.ray_engine import RayEngine
-from hpcmbal.evaluation.model_codec import ModelCodec, ModelPoint
+from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
 

@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from hpcmbal.ablation.plan import plan_study
-from hpcmbal.ablation.storage import LocalStorage
-from hpcmbal.ablation.study_file import read_study, study_path
-from hpcmbal.ablation.study_runner import run_study, take_inventory
+from hpcmbal.ablation.plan.plan import plan_study
+from hpcmbal.ablation.plan.study_file import read_study, study_path
+from hpcmbal.ablation.run.storage import LocalStorage
+from hpcmbal.ablation.run.study_runner import run_study, take_inventory
 from hpcmbal.engines.local import LocalEngine
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpcmbal.ablation.plan import Plan, plan_study
-from hpcmbal.ablation.storage import LocalStorage, StudyStorage, open_storage
-from hpcmbal.ablation.study_file import read_study, study_names, study_path
+from hpcmbal.ablation.plan.plan import Plan, plan_study
+from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
+from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.cli.engine_options import Address, Engine, EngineName
 from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.settings import parse_assignments
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from hpcmbal.ablation.records import RunRecord
+    from hpcmbal.ablation.run.records import RunRecord
     from hpcmbal.cli.study_plan import Prepared
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.engines.ray_engine import RayEngine
@@ -172,8 +172,8 @@ def _study_file(study: str, file: Path | None) -> Path:
 
 
 def _run(plan: Plan, output: str, options: AblateOptions) -> None:
-    from hpcmbal.ablation.study_lock import study_lock
-    from hpcmbal.ablation.study_runner import take_inventory
+    from hpcmbal.ablation.run.study_lock import study_lock
+    from hpcmbal.ablation.run.study_runner import take_inventory
     from hpcmbal.cli.study_plan import count_images, prepare, show_plan
 
     images = count_images(plan)  # before a folder is made
@@ -214,7 +214,7 @@ def _folder(storage: StudyStorage, *, only_plan: bool) -> AbstractContextManager
 
 
 def _do(prepared: Prepared, storage: StudyStorage, folder: Path, options: AblateOptions) -> list[RunRecord]:
-    from hpcmbal.ablation.study_runner import run_study
+    from hpcmbal.ablation.run.study_runner import run_study
     from hpcmbal.cli.study_progress import build_progress
 
     pending = prepared.inventory.pending
@@ -234,8 +234,8 @@ def _finish(
     prepared: Prepared, records: Sequence[RunRecord], folder: Path, output: str, options: AblateOptions
 ) -> None:
     """Tables, figures and report; an error at the end if runs failed, so that scripts notice."""
-    from hpcmbal.ablation.outcome import compare_study, write_outcome
-    from hpcmbal.ablation.tables import json_object
+    from hpcmbal.ablation.report.outcome import compare_study, write_outcome
+    from hpcmbal.ablation.report.tables import json_object
     from hpcmbal.cli.study_plan import show_comparison
 
     plan = prepared.inventory.plan

@@ -180,7 +180,7 @@ def report(outcomes: Sequence[Outcome], *, with_psnr: bool = False) -> None:
 
 def read_source(source: Path) -> bytes:
     """The bytes of a job's source."""
-    from hpcmbal.codec.image_file import read_file
+    from hpcmbal.images.image_file import read_file
 
     return sys.stdin.buffer.read() if source == STANDARD_STREAM else read_file(source)
 
@@ -232,7 +232,7 @@ def _bits_per_pixel(outcome: Outcome) -> float:
 def _warnings_as_lines() -> Iterator[None]:
     """Show warnings about pictures as one line each, with the file's name; others as Python does."""
     with warnings.catch_warnings():
-        from hpcmbal.codec.picture import PictureWarning
+        from hpcmbal.images.picture import PictureWarning
 
         warnings.simplefilter("always", PictureWarning)
         show = warnings.showwarning

@@ -55,7 +55,7 @@ class _RemoteWork:
     work: CheckedWork
 
     def __call__(self, job: Job) -> Outcome:
-        from hpcmbal.codec.picture import PictureWarning
+        from hpcmbal.images.picture import PictureWarning
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PictureWarning)

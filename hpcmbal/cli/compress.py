@@ -35,7 +35,7 @@ from hpcmbal.errors import BitstreamError
 
 if TYPE_CHECKING:
     from hpcmbal.codec.codec_model import CodecModel
-    from hpcmbal.codec.picture import Picture
+    from hpcmbal.images.picture import Picture
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -69,7 +69,7 @@ def compress(  # noqa: PLR0917 (typer fills them by name)
     gpus_per_task: GpusPerTask = None,
 ) -> None:
     """Compress images. Orientation, alpha, ICC profile and EXIF are kept."""
-    from hpcmbal.codec.image_file import picture_extensions
+    from hpcmbal.images.image_file import picture_extensions
 
     jobs = plan_jobs(inputs, output, EXTENSION, lambda path: path.suffix.lower() in picture_extensions())
     cluster = ray_engine(engine, address, cpus_per_task, gpus_per_task)
@@ -119,7 +119,7 @@ class Compression:
             HpcmbalError: The picture, the model or the device cannot be used.
         """
         from hpcmbal.codec.codec import compress_picture
-        from hpcmbal.codec.image_file import read_picture
+        from hpcmbal.images.image_file import read_picture
 
         model = self.loaded(resolve_device(self.device))
         source = read_source(job.source)

@@ -48,7 +48,7 @@ def decompress(  # noqa: PLR0917 (typer fills them by name)
     from hpcmbal.codec.bitstream import read_container
     from hpcmbal.codec.codec import decompress_container
     from hpcmbal.codec.codec_model import find_codec_model
-    from hpcmbal.codec.image_file import write_picture
+    from hpcmbal.images.image_file import write_picture
 
     torch_device = resolve_device(device)
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from hpcmbal.engines.ray_engine import RayEngine
-    from hpcmbal.evaluation.bd_table import BdTable
-    from hpcmbal.evaluation.curve import Curve
-    from hpcmbal.evaluation.viewer import ViewerImage
+    from hpcmbal.evaluation.curves.bd_table import BdTable
+    from hpcmbal.evaluation.curves.curve import Curve
+    from hpcmbal.evaluation.report.viewer import ViewerImage
 
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 
@@ -118,7 +118,7 @@ def evaluate(
     if cluster is not None:
         check_no_workers(workers, default=0)
         device, data = device_on_cluster(device, gpus_per_task), on_every_node(data)
-    from hpcmbal.evaluation.selection import build_anchor, build_models
+    from hpcmbal.evaluation.codecs.selection import build_anchor, build_models
 
     codecs = [
         *build_models(model or [], _numbers(quality), device=device, estimated=estimate),
@@ -140,9 +140,9 @@ def _measure(
 ) -> tuple[list[Curve], list[ViewerImage]]:
     from hpcmbal.evaluation.environment import available_cpus
     from hpcmbal.evaluation.output import SAMPLES_FILE
+    from hpcmbal.evaluation.report.viewer import viewer_images
     from hpcmbal.evaluation.runner import Runner, TestImages
     from hpcmbal.evaluation.sample_store import SampleStore
-    from hpcmbal.evaluation.viewer import viewer_images
 
     names = [codec.name for codec in codecs]
     if len(set(names)) < len(names):
@@ -167,7 +167,7 @@ def _measure(
 
 
 def _stored_curves(files: Sequence[Path], published: str) -> list[Curve]:
-    from hpcmbal.evaluation.curve_file import read_curves
+    from hpcmbal.evaluation.curves.curve_file import read_curves
 
     if not files:
         raise SettingsError("--compare needs results files: hpcmbal eval --compare A.json B.json.")
@@ -184,14 +184,14 @@ def _stored_curves(files: Sequence[Path], published: str) -> list[Curve]:
 
 
 def _published(image_set: str) -> list[Curve]:
-    from hpcmbal.evaluation.published import published_on
+    from hpcmbal.evaluation.curves.published import published_on
 
     return published_on(image_set) if image_set else []
 
 
 def _finish(curves: list[Curve], pictures: Sequence[ViewerImage], options: EvalOptions) -> None:
-    from hpcmbal.evaluation.bd_table import bd_table, choose_anchor
-    from hpcmbal.evaluation.curve_file import results_document
+    from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
+    from hpcmbal.evaluation.curves.curve_file import results_document
     from hpcmbal.evaluation.output import write_output
 
     chosen = choose_anchor(curves, options.bd_anchor)
@@ -208,8 +208,8 @@ def _finish(curves: list[Curve], pictures: Sequence[ViewerImage], options: EvalO
 
 
 def _show_curves(curves: Sequence[Curve]) -> None:
-    from hpcmbal.evaluation.curve import BPP, MS_SSIM_DB, PSNR
-    from hpcmbal.evaluation.image_codec import DECODE_SECONDS, ENCODE_SECONDS
+    from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS
+    from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM_DB, PSNR
 
     shown = (
         (BPP, "bpp", 4),
@@ -226,8 +226,8 @@ def _show_curves(curves: Sequence[Curve]) -> None:
 
 
 def _show_table(table: BdTable) -> None:
-    from hpcmbal.evaluation.curve import METRIC_LABELS
-    from hpcmbal.evaluation.report import interval_text
+    from hpcmbal.evaluation.curves.curve import METRIC_LABELS
+    from hpcmbal.evaluation.report.report import interval_text
 
     hashes = ", ".join(f"{METRIC_LABELS[metric]} {digest}" for metric, digest in table.hashes.items())
     typer.echo(f"\nBD-rate against '{table.anchor}' (hash of its points: {hashes}), {table.interpolation}:")

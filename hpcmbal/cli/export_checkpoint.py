@@ -19,7 +19,7 @@ def export_checkpoint(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The state dict to write (.pth).")],
 ) -> None:
     """Write a model's weights as a PyTorch state dict, which CompressAI's eval_model and torch.load read."""
-    from hpcmbal.core.model.store import export_state_dict
+    from hpcmbal.model_files.store import export_state_dict
 
     header = export_state_dict(model, output)
     typer.echo(f"{output}: {header.variant}. CompressAI's tools take it with -a {header.variant} -p {output}.")

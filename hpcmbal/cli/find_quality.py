@@ -12,8 +12,8 @@ import typer
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
     from hpcmbal.evaluation.find_quality import Coder, QualityScale
+    from hpcmbal.images.rgb_image import RgbImage
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -46,8 +46,8 @@ def find(
         raise SettingsError("Give either --target-bpp or --target-psnr.")
     if (model is None) == (anchor is None):
         raise SettingsError("Give either --model or --anchor.")
-    from hpcmbal.data import read_rgb
     from hpcmbal.evaluation.find_quality import find_quality
+    from hpcmbal.images.training_image import read_rgb
 
     pixels = read_rgb(image)
     code, scale = _model(pixels, model, device) if model else _anchor(pixels, str(anchor))
@@ -61,8 +61,8 @@ def find(
 
 
 def _model(pixels: RgbImage, path: Path, device: str) -> tuple[Coder, QualityScale]:
+    from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
     from hpcmbal.evaluation.find_quality import QualityScale
-    from hpcmbal.evaluation.model_codec import ModelCodec, ModelPoint, operating_points
 
     # Asking for a quality refuses models of one rate, with the reason.
     codec = ModelCodec(str(path), operating_points(path, [50.0]), device)
@@ -70,7 +70,7 @@ def _model(pixels: RgbImage, path: Path, device: str) -> tuple[Coder, QualitySca
 
 
 def _anchor(pixels: RgbImage, name: str) -> tuple[Coder, QualityScale]:
-    from hpcmbal.evaluation.selection import build_anchor
+    from hpcmbal.evaluation.codecs.selection import build_anchor
 
     codec = build_anchor(name)
     return partial(codec.code_at, pixels), codec.scale

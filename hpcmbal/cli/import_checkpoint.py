@@ -27,8 +27,8 @@ def import_checkpoint(
 
     The file is read as data; code inside it is never run. Weights that do not fit a variant entry by entry are refused.
     """
-    from hpcmbal.core.model.official import import_official
-    from hpcmbal.core.model.store import MODEL_FILE, save_model
+    from hpcmbal.model_files.official import import_official
+    from hpcmbal.model_files.store import MODEL_FILE, save_model
 
     weights = import_official(file, model_name)
     target = output if output.suffix == Path(MODEL_FILE).suffix else output / MODEL_FILE

@@ -50,7 +50,7 @@ def _table(rows: list[GammaRow], epochs: tuple[float, ...]) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    from hpcmbal.core.gamma import PHASES
+    from hpcmbal.core.balance.gamma import PHASES
 
     table = Table(
         title="Gamma at the beginning of each phase, and at the end", box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)

@@ -39,9 +39,10 @@ def reconstruct_command(
     ] = None,
 ) -> None:
     """Show a photo beside its reconstruction, with bits per pixel (estimated from likelihoods) and PSNR."""
-    from hpcmbal.core.model.store import load_model
-    from hpcmbal.data import open_images, read_rgb
+    from hpcmbal.data import open_images
     from hpcmbal.evaluation.reconstruction import reconstruct
+    from hpcmbal.images.training_image import read_rgb
+    from hpcmbal.model_files.store import load_model
     from hpcmbal.plotting.comparison import side_by_side
 
     network = load_model(model)

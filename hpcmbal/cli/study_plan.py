@@ -12,10 +12,10 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hpcmbal.ablation.comparison import StudyComparison
-    from hpcmbal.ablation.plan import Plan
-    from hpcmbal.ablation.study_runner import Inventory
-    from hpcmbal.ablation.warmup import Cost, Forecast
+    from hpcmbal.ablation.analysis.comparison import StudyComparison
+    from hpcmbal.ablation.plan.plan import Plan
+    from hpcmbal.ablation.run.study_runner import Inventory
+    from hpcmbal.ablation.run.warmup import Cost, Forecast
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.engines.ray_engine import RayEngine
 
@@ -68,8 +68,8 @@ def prepare(inventory: Inventory, engine: LocalEngine | RayEngine, images: tuple
         engine: What will do the runs.
         images: From `count_images`.
     """
-    from hpcmbal.ablation.study_size import size_notes
-    from hpcmbal.ablation.warmup import forecast, measure_costs
+    from hpcmbal.ablation.plan.study_size import size_notes
+    from hpcmbal.ablation.run.warmup import forecast, measure_costs
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.training.trainer import total_steps
 
@@ -105,8 +105,8 @@ def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
     """Write the tables and a sentence for each arm."""
     from rich.console import Console
 
-    from hpcmbal.ablation.table_rows import remarks
-    from hpcmbal.ablation.tables import rich_table
+    from hpcmbal.ablation.report.table_rows import remarks
+    from hpcmbal.ablation.report.tables import rich_table
 
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(rich_table(comparison))
     typer.echo("")
@@ -117,7 +117,7 @@ def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
 
 
 def _step_seconds(inventory: Inventory, costs: Mapping[str, Cost | str]) -> dict[str, float]:
-    from hpcmbal.ablation.warmup import kind_of
+    from hpcmbal.ablation.run.warmup import kind_of
 
     found = {run.arm: costs.get(kind_of(run.settings)) for run in inventory.pending}
     return {arm: cost.step_seconds for arm, cost in found.items() if cost is not None and not isinstance(cost, str)}
@@ -162,7 +162,7 @@ def _summary(prepared: Prepared, output: str) -> list[str]:
 
 
 def _notes(prepared: Prepared) -> list[str]:
-    from hpcmbal.ablation.study_size import seed_note
+    from hpcmbal.ablation.plan.study_size import seed_note
 
     about_seeds = seed_note(prepared.plan.study)
     return [*prepared.plan.notes, *prepared.size_notes, *([about_seeds] if about_seeds else [])]
@@ -178,7 +178,7 @@ def _left_text(prepared: Prepared) -> str:
 
 
 def _forecast_lines(forecast: Forecast, engine: LocalEngine | RayEngine) -> list[str]:
-    from hpcmbal.ablation.warmup import memory_warning
+    from hpcmbal.ablation.run.warmup import memory_warning
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.training.preflight import readable_seconds
 

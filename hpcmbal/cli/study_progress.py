@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from hpcmbal.ablation.plan import PlannedRun
-    from hpcmbal.ablation.records import RunRecord
+    from hpcmbal.ablation.plan.plan import PlannedRun
+    from hpcmbal.ablation.run.records import RunRecord
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 30.0
@@ -24,7 +24,7 @@ LINE_SECONDS = 30.0
 
 
 class StepsOfRuns(Protocol):
-    """Knows how far runs are: `hpcmbal.ablation.run_watch.StudyWatch`."""
+    """Knows how far runs are: `hpcmbal.ablation.run.run_watch.StudyWatch`."""
 
     def steps(self) -> dict[str, int]:
         """Steps done, by the run's name."""
@@ -37,7 +37,7 @@ def build_progress(
     folder: Path, runs: Sequence[PlannedRun], steps: Mapping[str, int], *, to_stderr: bool = False
 ) -> StudyProgress:
     """The progress of `runs`, each of so many `steps` by its name, in the study's `folder`."""
-    from hpcmbal.ablation.run_watch import StudyWatch
+    from hpcmbal.ablation.run.run_watch import StudyWatch
 
     console = Console(stderr=to_stderr, highlight=False)
     return StudyProgress(console, StudyWatch(folder, runs), {run.name: steps[run.name] for run in runs})

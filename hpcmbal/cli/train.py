@@ -122,7 +122,7 @@ def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
 
 def _stored_settings(path: Path, *, whole: bool) -> dict[str, dict[str, object]]:
     """Settings of the run that a checkpoint belongs to, or of them only its folder, as it is found now."""
-    from hpcmbal.core.model.store import CHECKPOINTS
+    from hpcmbal.model_files.store import CHECKPOINTS
     from hpcmbal.training.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(path)

@@ -1,1 +1,1 @@
-"""Images to files and back: the container, image modes, tiles, and the search for the weights that a file needs."""
+"""Pictures to bytes and back: the container, planes, tiles, and the search for the weights that a file needs."""

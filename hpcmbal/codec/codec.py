@@ -11,11 +11,11 @@ from PIL import Image
 
 from hpcmbal.codec.bitstream import DEFAULT_PIXEL_LIMIT, MAX_SIDE, Container, Header, read_container, write_container
 from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model
-from hpcmbal.codec.picture import Picture, image_of, picture_of
 from hpcmbal.codec.plane import decode_plane, deflate, encode_plane, inflate
 from hpcmbal.codec.tiles import analyse, synthesise
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.errors import BitstreamError, DataError, SettingsError
+from hpcmbal.images.picture import Picture, image_of, picture_of
 
 METADATA_LIMIT = 64 << 20
 """Bytes to which an ICC profile or EXIF block may unpack."""

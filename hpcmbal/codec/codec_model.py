@@ -13,9 +13,9 @@ from torch import Tensor
 from hpcmbal.codec.bitstream import RATE_STEPS
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.exact import ExactNetwork
-from hpcmbal.core.model.identity import model_id
-from hpcmbal.core.model.store import MODEL_FILE, find_model, load_model, read_header
 from hpcmbal.errors import BitstreamError, CheckpointError, SettingsError
+from hpcmbal.model_files.identity import model_id
+from hpcmbal.model_files.store import MODEL_FILE, find_model, load_model, read_header
 
 DEFAULT_MODEL = "hpcm-nano"
 DEFAULT_QUALITY = 50.0

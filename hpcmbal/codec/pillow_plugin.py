@@ -7,8 +7,8 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from hpcmbal.errors import BitstreamError
+from hpcmbal.images.formats import FORMAT
 
-FORMAT = "HPCM"
 EXTENSION = ".hpcm"
 MIME_TYPE = "image/x-hpcm"
 _SIGNATURE = b"HPCM"

@@ -1,1 +1,1 @@
-"""The shared core: model, entropy coding, loss, optimisers and gamma schedules. Knows nothing of files or commands."""
+"""The shared core: model, entropy coding, loss, optimisers and balancers. Knows nothing of files or commands."""

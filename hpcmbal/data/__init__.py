@@ -7,7 +7,6 @@ from hpcmbal.data.bad_files import BadFile
 from hpcmbal.data.bundled import BundledPhotographs
 from hpcmbal.data.datasets import open_images
 from hpcmbal.data.image_cache import CachedImages
-from hpcmbal.data.image_file import read_rgb
 from hpcmbal.data.image_folder import ImageFolder
 from hpcmbal.data.image_source import ImageSource
 from hpcmbal.data.loader import Batch, ValidationImage, training_batches, validation_images
@@ -24,7 +23,6 @@ __all__ = [
     "ImageSource",
     "ValidationImage",
     "open_images",
-    "read_rgb",
     "training_batches",
     "validation_images",
 ]

@@ -12,7 +12,7 @@ from PIL import Image
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.images.rgb_image import RgbImage
 
 
 @dataclass(frozen=True)

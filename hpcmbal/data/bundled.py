@@ -17,11 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hpcmbal.data.image_file import read_rgb
 from hpcmbal.errors import DataError
+from hpcmbal.images.training_image import read_rgb
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.images.rgb_image import RgbImage
 
 Split = Literal["train", "held-back"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.data.bundled import BundledPhotographs, Split
 from hpcmbal.data.image_cache import CachedImages
-from hpcmbal.data.image_file import DEFAULT_PIXEL_LIMIT
 from hpcmbal.data.image_folder import ImageFolder
+from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import ImageSource, RgbImage
+    from hpcmbal.data.image_source import ImageSource
+    from hpcmbal.images.rgb_image import RgbImage
 
 
 class CachedImages:

@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpcmbal.data.image_file import DEFAULT_PIXEL_LIMIT, read_rgb, readable_extensions
 from hpcmbal.errors import DataError
+from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT, read_rgb, readable_extensions
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.images.rgb_image import RgbImage
 
 
 class ImageFolder:

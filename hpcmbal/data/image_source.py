@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-RgbImage: TypeAlias = npt.NDArray[np.uint8]
-"""An sRGB image, `[height, width, 3]` uint8."""
+if TYPE_CHECKING:
+    from hpcmbal.images.rgb_image import RgbImage
 
 
 class ImageSource(Protocol):

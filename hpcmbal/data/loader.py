@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hpcmbal.data.augmentation import Augmentation
-    from hpcmbal.data.image_source import ImageSource, RgbImage
+    from hpcmbal.data.image_source import ImageSource
     from hpcmbal.data.sampler import BatchPlan
+    from hpcmbal.images.rgb_image import RgbImage
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.evaluation.curve import BPP, PSNR
-from hpcmbal.evaluation.image_codec import CodedImage, Sample, measure_coded
+from hpcmbal.evaluation.codecs.image_codec import CodedImage, Sample, measure_coded
+from hpcmbal.evaluation.curves.curve import BPP, PSNR
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.images.rgb_image import RgbImage
 
 Target: TypeAlias = Literal["bpp", "psnr-rgb"]
 Coder: TypeAlias = Callable[[float], CodedImage]

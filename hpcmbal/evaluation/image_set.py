@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.images.rgb_image import RgbImage
 
 KNOWN_IMAGE_SETS: Mapping[str, str] = {
     "e70059c744678ad0": "kodak",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
-    from hpcmbal.data.image_source import RgbImage
+    from hpcmbal.images.rgb_image import RgbImage
 
 PEAK = 255.0
 MS_SSIM_MIN_SIDE = 161

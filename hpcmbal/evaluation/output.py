@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.evaluation.bd_table import BdTable
-from hpcmbal.evaluation.curve import Curve
-from hpcmbal.evaluation.curve_file import results_csv, results_document
-from hpcmbal.evaluation.figures import draw_figures, save_figures
-from hpcmbal.evaluation.report import render_report
-from hpcmbal.evaluation.viewer import ViewerImage
+from hpcmbal.evaluation.curves.bd_table import BdTable
+from hpcmbal.evaluation.curves.curve import Curve
+from hpcmbal.evaluation.curves.curve_file import results_csv, results_document
+from hpcmbal.evaluation.report.figures import draw_figures, save_figures
+from hpcmbal.evaluation.report.report import render_report
+from hpcmbal.evaluation.report.viewer import ViewerImage
 
 RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE = "results.json", "results.csv", "bd_rate.json", "report.html"
 FIGURES_FOLDER = "figures"

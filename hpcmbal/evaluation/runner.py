@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from hpcmbal.data import ImageFolder, read_rgb
+from hpcmbal.data import ImageFolder
 from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.errors import HpcmbalError
-from hpcmbal.evaluation.curve import Column, Curve, mean_results
+from hpcmbal.evaluation.codecs.image_codec import ImageCodec, Sample, measure
+from hpcmbal.evaluation.curves.curve import Column, Curve, mean_results
 from hpcmbal.evaluation.environment import describe_environment
-from hpcmbal.evaluation.image_codec import ImageCodec, Sample, measure
 from hpcmbal.evaluation.image_set import describe_image_set, image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
+from hpcmbal.images.training_image import read_rgb
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
-    from hpcmbal.evaluation.image_codec import Sample
+    from hpcmbal.evaluation.codecs.image_codec import Sample
 
 METRICS_VERSION = 3
 """Raised when a metric's numbers change, so that stored ones are measured again."""

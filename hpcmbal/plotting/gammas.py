@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpcmbal.core.gamma import PHASES, SCHEDULES, AdaptiveMultipliers, schedule_multipliers
-from hpcmbal.core.gamma.adaptive import adaptive_limits
-from hpcmbal.core.gamma.manager import checked_gammas
+from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, AdaptiveMultipliers, schedule_multipliers
+from hpcmbal.core.balance.gamma.adaptive import adaptive_limits
+from hpcmbal.core.balance.gamma.manager import checked_gammas
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:

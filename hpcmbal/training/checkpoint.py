@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from hpcmbal import __version__
-from hpcmbal.core.model.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.errors import CheckpointError
+from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.settings import RunSettings
 
 CHECKPOINT_FORMAT = "hpcmbal-checkpoint-1"

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from hpcmbal.core.balance.balancer import Balancer
+from hpcmbal.core.balance.balancers import build_balancer
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.optim.balancer import Balancer
-from hpcmbal.core.optim.balancers import build_balancer
 from hpcmbal.core.optim.registry import build_optimizer
 from hpcmbal.settings import RunSettings
 

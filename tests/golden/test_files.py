@@ -15,7 +15,7 @@ import pytest
 
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress_picture, decompress_container
-from hpcmbal.codec.picture import Picture
+from hpcmbal.images.picture import Picture
 
 FOLDER = Path(__file__).parent / "files"
 GENERATE = bool(os.environ.get("GENERATE_EXPECTED"))

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.model.store import save_model
 from hpcmbal.core.model.variants import ContextSize, Stage, Variant
+from hpcmbal.model_files.store import save_model
 
 TINY_NANO = Variant(
     name="hpcm-nano",

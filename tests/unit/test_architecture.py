@@ -21,10 +21,14 @@ LAYERS = (
     "plotting",
     "training",
     "codec",
+    "interop",
+    "model_files",
     "data",
+    "images",
     "core",
     "engines",
     "settings",
+    "atomic_file",
     "errors",
 )
 """Top to bottom: a module may import its own layer and those after it."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hpcmbal import __version__
 from hpcmbal.codec.codec_model import MODEL_ID_KEY
-from hpcmbal.core.model.identity import model_id
-from hpcmbal.core.model.store import load_model, save_model
+from hpcmbal.model_files.identity import model_id
+from hpcmbal.model_files.store import load_model, save_model
 from hpcmbal.training.checkpoint import open_checkpoint
 
 LARGEST_BYTES = 8 * 10**6

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from hpcmbal.core.loss import build_loss
-from hpcmbal.core.model.store import load_model
 from hpcmbal.data import open_images
+from hpcmbal.model_files.store import load_model
 from hpcmbal.training.checkpoint import read_run_settings
 from hpcmbal.training.validation import validate
 

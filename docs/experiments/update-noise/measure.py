@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hpcmbal.core.optim.famo import log_improvement
+from hpcmbal.core.balance.famo import log_improvement
 from hpcmbal.data import Batch, BatchPlan
 from hpcmbal.data.loader import StepBatches
 from hpcmbal.training.checkpoint import open_checkpoint

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from hpcmbal.ablation.outcome import compare_study
-from hpcmbal.ablation.plan import Plan, plan_study
-from hpcmbal.ablation.records import RunRecord
-from hpcmbal.ablation.study_file import read_study
-from hpcmbal.ablation.study_runner import read_records
-from hpcmbal.ablation.tables import csv_text
+from hpcmbal.ablation.plan.plan import Plan, plan_study
+from hpcmbal.ablation.plan.study_file import read_study
+from hpcmbal.ablation.report.outcome import compare_study
+from hpcmbal.ablation.report.tables import csv_text
+from hpcmbal.ablation.run.records import RunRecord
+from hpcmbal.ablation.run.study_runner import read_records
 from hpcmbal.cli.app import main
 
 STUDY = """
@@ -37,11 +37,11 @@ max_steps: 8
 DRIVER = """
 import sys
 from pathlib import Path
-from hpcmbal.ablation.plan import plan_study
-from hpcmbal.ablation.storage import LocalStorage
-from hpcmbal.ablation.study_file import read_study
-from hpcmbal.ablation.study_lock import study_lock
-from hpcmbal.ablation.study_runner import run_study, take_inventory
+from hpcmbal.ablation.plan.plan import plan_study
+from hpcmbal.ablation.run.storage import LocalStorage
+from hpcmbal.ablation.plan.study_file import read_study
+from hpcmbal.ablation.run.study_lock import study_lock
+from hpcmbal.ablation.run.study_runner import run_study, take_inventory
 from hpcmbal.engines.local import LocalEngine
 
 if __name__ == "__main__":

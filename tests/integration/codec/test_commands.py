@@ -15,7 +15,7 @@ from PIL import Image
 
 from hpcmbal.cli.app import main
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.model.store import save_model
+from hpcmbal.model_files.store import save_model
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from skimage.data import chelsea
 
-from hpcmbal.ablation.fsspec_storage import FsspecStorage
-from hpcmbal.ablation.plan import Plan, plan_study
-from hpcmbal.ablation.records import RunRecord
-from hpcmbal.ablation.storage import LocalStorage
-from hpcmbal.ablation.study import build_study
-from hpcmbal.ablation.study_runner import run_study, take_inventory
+from hpcmbal.ablation.plan.plan import Plan, plan_study
+from hpcmbal.ablation.plan.study import build_study
+from hpcmbal.ablation.run.fsspec_storage import FsspecStorage
+from hpcmbal.ablation.run.records import RunRecord
+from hpcmbal.ablation.run.storage import LocalStorage
+from hpcmbal.ablation.run.study_runner import run_study, take_inventory
 from hpcmbal.engines.local import LocalEngine
 
 pytestmark = pytest.mark.slow

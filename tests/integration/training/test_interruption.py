@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hpcmbal.core.model.store import find_model, load_model, read_weights
+from hpcmbal.model_files.store import find_model, load_model, read_weights
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hpcmbal.ablation.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import RunRecord, Sample
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from hpcmbal.ablation.execution import RunTask, execute_run
-from hpcmbal.ablation.record_file import write_record
-from hpcmbal.ablation.records import RunRecord, Sample
-from hpcmbal.ablation.warmup import Cost, measure_cost
+from hpcmbal.ablation.run.execution import RunTask, execute_run
+from hpcmbal.ablation.run.record_file import write_record
+from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.warmup import Cost, measure_cost
 from hpcmbal.cli.app import main
 from hpcmbal.engines.local import LocalEngine
 
@@ -59,7 +59,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     machine = Machine()
     monkeypatch.setattr(LocalEngine, "run", machine.run)
-    monkeypatch.setattr("hpcmbal.ablation.outcome.write_study_report", machine.report)
+    monkeypatch.setattr("hpcmbal.ablation.report.outcome.write_study_report", machine.report)
     monkeypatch.chdir(tmp_path)
     return machine
 

@@ -9,7 +9,7 @@ import torch
 
 from hpcmbal.cli.app import main
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.model.store import load_model, read_header
+from hpcmbal.model_files.store import load_model, read_header
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import threading
 import pytest
 from rich.console import Console
 
-from hpcmbal.ablation.plan import PlannedRun, plan_study
-from hpcmbal.ablation.records import RunRecord, Sample
-from hpcmbal.ablation.study import build_study
+from hpcmbal.ablation.plan.plan import PlannedRun, plan_study
+from hpcmbal.ablation.plan.study import build_study
+from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.cli import study_progress
 from hpcmbal.cli.study_progress import StudyProgress
 

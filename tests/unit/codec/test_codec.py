@@ -12,10 +12,10 @@ from PIL import Image
 from hpcmbal.codec.bitstream import RATE_STEPS, Container, read_container, write_container
 from hpcmbal.codec.codec import compress, compress_picture, decompress, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model
-from hpcmbal.codec.picture import Picture
 from hpcmbal.core.entropy.segments import Segment
-from hpcmbal.core.model.store import save_model
 from hpcmbal.errors import BitstreamError, CheckpointError, DataError, SettingsError
+from hpcmbal.images.picture import Picture
+from hpcmbal.model_files.store import save_model
 
 
 @pytest.fixture(scope="module")

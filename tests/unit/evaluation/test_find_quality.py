@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.evaluation.curve import BPP, PSNR
+from hpcmbal.evaluation.codecs.image_codec import CodedImage, measure_coded
+from hpcmbal.evaluation.curves.curve import BPP, PSNR
 from hpcmbal.evaluation.find_quality import QualityScale, find_quality
-from hpcmbal.evaluation.image_codec import CodedImage, measure_coded
 
 IMAGE = np.random.default_rng(0).integers(20, 230, (32, 32, 3)).astype(np.uint8)
 

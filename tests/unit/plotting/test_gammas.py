@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from hpcmbal.cli.plot_gammas import plot_gammas
-from hpcmbal.core.gamma import PHASES, STRATEGIES
+from hpcmbal.core.balance.gamma import PHASES, STRATEGIES
 from hpcmbal.errors import SettingsError
 from hpcmbal.plotting.gammas import gamma_figure, key_epochs, key_values, save_gamma_figure
 

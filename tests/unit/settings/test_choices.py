@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hpcmbal.core.gamma.manager import STRATEGIES
+from hpcmbal.core.balance import BALANCERS
+from hpcmbal.core.balance.gamma.manager import STRATEGIES
 from hpcmbal.core.model import VARIANTS
-from hpcmbal.core.optim import BALANCERS, OPTIMIZERS
+from hpcmbal.core.optim import OPTIMIZERS
 from hpcmbal.settings import choices
 from hpcmbal.training.schedule import SCHEDULES
 from hpcmbal.training.trackers import TRACKERS

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hpcmbal.core.optim.famo_balancer import FamoBalancer
+from hpcmbal.core.balance.famo_balancer import FamoBalancer
 from hpcmbal.settings import RunSettings
 from hpcmbal.training.trainer import train
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from hpcmbal.core.model.store import find_model, load_model, read_weights
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
+from hpcmbal.model_files.store import find_model, load_model, read_weights
 from hpcmbal.settings import RunSettings, load_run_settings
 from hpcmbal.settings.presets import preset_names
 from hpcmbal.training import stepper

@@ -13,10 +13,10 @@ from hpcmbal.core.entropy.coder import SymbolDecoder
 from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.model.exact.grid import GRID_STEPS
-from hpcmbal.core.model.identity import model_id
 from hpcmbal.core.model.latent_codec import decode_latents, encode_latents
 from hpcmbal.core.model.schedule import Step
 from hpcmbal.errors import BitstreamError, NumericalError
+from hpcmbal.model_files.identity import model_id
 
 HEIGHT, WIDTH = 8, 12
 CPU = torch.device("cpu")

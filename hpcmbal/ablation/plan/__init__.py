@@ -1,0 +1,1 @@
+"""What a study asks, and the runs that answer it."""

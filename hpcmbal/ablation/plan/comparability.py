@@ -1,0 +1,114 @@
+"""What keeps the arms of a study comparable, and its settings from being in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hpcmbal.ablation.plan.run_key import training_key
+from hpcmbal.ablation.plan.study import Arm, Study
+from hpcmbal.settings import RunSettings
+from hpcmbal.settings.effect import settings_without_effect
+from hpcmbal.settings.layers import Entry
+from hpcmbal.settings.problems import Problem, Source
+
+OF_THE_STUDY = {
+    "loss.lmbda": "lambdas",
+    "training.seed": "seeds",
+    "training.max_steps": "max_steps",
+    "training.epochs": "epochs",
+    "data.train": "train_data",
+    "data.val": "eval_data",
+}
+"""Settings that are fields of the study, because every arm must have them alike."""
+
+CHANGES_THE_TASK = ("loss.metric", "loss.variable_rate", "loss.lmbda_min", "loss.lmbda_max")
+"""Settings that no arm may change: J would mean something else in it."""
+
+CHANGES_THE_BATCHES = (
+    "data.batch_size", "data.patch_size", "data.flips", "data.min_downscale", "training.accumulate",
+)  # fmt: skip
+"""Settings that an arm may change, at the price that its batches are no longer those of the other arms."""
+
+
+def misplaced(study: Study) -> list[Problem]:
+    """Settings in a place where they would make arms incomparable, and those that the study decides itself."""
+    stated = [(f"settings.{path}", path, value) for path, value in study.settings.items()]
+    stated += [(f"arms.{arm}.{path}", path, value) for arm, part in study.arms.items() for path, value in part.items()]
+    stated += [(f"grid.{path}", path, values) for path, values in study.grid.items()]
+    rules = [(where, value, _misplaced(path, common=where.startswith("settings."))) for where, path, value in stated]
+    overruled = [path for path in study.settings if all(path in arm.changes for arm in study.variants)]
+    return [Problem(where, value, rule) for where, value, rule in rules if rule is not None] + [
+        Problem(f"settings.{path}", study.settings[path], "is what the arms change; change it there")
+        for path in overruled
+    ]
+
+
+def _misplaced(path: str, *, common: bool) -> str | None:
+    if path in OF_THE_STUDY:
+        return f"is the same in all arms: use the study's '{OF_THE_STUDY[path]}'"
+    if path in ("output.save_path", "output.log_dir", "output.checkpoint"):
+        return "is decided by the study's folder"
+    if common:
+        return None
+    if path in CHANGES_THE_TASK:
+        return "would give J another meaning in this arm; put it under 'settings', for all arms"
+    if path.startswith(("output.", "tracking.")):
+        return "is no question for a study; put it under 'settings'"
+    return None
+
+
+def located(problem: Problem, arm: Arm, study: Study) -> Problem:
+    """A setting's problem, told by the place in the study that it comes from."""
+    path, rule = problem.path, problem.rule.partition("; add --")[0]
+    name = OF_THE_STUDY.get(path)
+    if path in study.grid:
+        where = f"grid.{path}"
+    elif path in arm.changes:
+        where = f"arms.{arm.base}.{path}"
+    elif path in study.settings:
+        where = f"settings.{path}"
+    elif name is not None and (name == "lambdas" or getattr(study, name) is not None):
+        where = name
+    else:
+        where = f"{path} (base_preset {study.base_preset})"
+    return Problem(where, problem.value, rule)
+
+
+def in_vain(study: Study, settings: Sequence[RunSettings]) -> list[Problem]:
+    """Common settings that cannot do anything in any arm; those that do nothing in one arm are fine."""
+    problems = []
+    for path, value in study.settings.items():
+        layer = {path: Entry(value, Source("set"))}
+        found = [settings_without_effect(layer, _getter(item), frozenset()) for item in settings]
+        if all(found):
+            rule = found[0][0].rule.partition("; add --")[0]
+            problems.append(Problem(f"settings.{path}", value, f"{rule}; so it is in every arm"))
+    return problems
+
+
+def alike(study: Study, arms: Sequence[Arm], settings: Mapping[tuple[str, float], RunSettings]) -> list[Problem]:
+    """Arms that are one and the same: comparing them would show nothing but equal numbers."""
+    first: dict[str, str] = {}
+    problems = []
+    for arm in arms:
+        key = training_key(settings[arm.name, study.lambdas[0]])
+        if key in first:
+            problems.append(Problem(f"arms.{arm.name}", None, f"has the same settings as arm '{first[key]}'"))
+        first.setdefault(key, arm.name)
+    return problems
+
+
+def batch_notes(arms: Sequence[Arm]) -> list[str]:
+    """A warning if the arms do not see the same batches."""
+    paths = [path for path in CHANGES_THE_BATCHES if any(path in arm.changes for arm in arms)]
+    if not paths:
+        return []
+    return [f"Arms differ in {', '.join(paths)}: they do not see the same batches, which widens the intervals."]
+
+
+def _getter(settings: RunSettings) -> Callable[[str], object]:
+    def value_of(path: str) -> object:
+        section, _, field = path.partition(".")
+        return getattr(getattr(settings, section), field)
+
+    return value_of

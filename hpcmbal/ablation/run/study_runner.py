@@ -1,0 +1,133 @@
+"""Doing what is left of a study on an engine, and collecting the records of all its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcmbal.ablation.plan.plan import Plan, PlannedRun
+from hpcmbal.ablation.plan.study_file import STUDY_FILE, study_text
+from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, failed_record, progress_of
+from hpcmbal.ablation.run.record_file import read_record, write_record
+from hpcmbal.ablation.run.records import RunRecord
+from hpcmbal.ablation.run.storage import StudyStorage
+from hpcmbal.engines.engine import Engine, Lost
+from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError
+
+OnRecord = Callable[[PlannedRun, RunRecord], None]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What of a plan is there already.
+
+    Attributes:
+        progress: Of each run, in the order of the plan.
+        retry_failed: Whether failed runs count as left to do.
+    """
+
+    plan: Plan
+    progress: tuple[Progress, ...]
+    retry_failed: bool = False
+
+    @property
+    def pending(self) -> list[PlannedRun]:
+        """The runs that are left to do, in the order of the plan."""
+        done = {Progress.RECORDED} if self.retry_failed else {Progress.RECORDED, Progress.FAILED}
+        return [run for run, found in zip(self.plan.runs, self.progress, strict=True) if found not in done]
+
+    @property
+    def count_failed(self) -> int:
+        """How many runs were tried and failed."""
+        return self.progress.count(Progress.FAILED)
+
+
+def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> Inventory:
+    """How far every run of `plan` is in the study's `folder`.
+
+    Raises:
+        SettingsError: Folders hold runs with other settings.
+        CheckpointError: A record or checkpoint cannot be read.
+    """
+    progress, problems = [], []
+    for run in plan.runs:
+        try:
+            progress.append(progress_of(run, folder / run.folder))
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        others = f" The same holds for {len(problems) - 1} more of its runs." if problems[1:] else ""
+        raise SettingsError(problems[0] + others)
+    return Inventory(plan, tuple(progress), retry_failed)
+
+
+def run_study(
+    inventory: Inventory, storage: StudyStorage, folder: Path, engine: Engine, on_record: OnRecord | None = None
+) -> list[RunRecord]:
+    """Do the runs that are left, and return the records of all runs, in the order of the plan.
+
+    A killed run counts as failed; a failed run does not stop the others. Interrupted, the same call goes on.
+
+    Args:
+        inventory: From `take_inventory`.
+        storage: Where the study lives.
+        folder: The study as a local folder, from `storage.study_folder()`.
+        engine: Does the runs.
+        on_record: Called in this process for every run that ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what was running is saved.
+        HpcmbalError: Something that would stop every run, such as a full disk.
+    """
+    write_study(inventory.plan, folder)
+    storage.publish(folder)
+    pending = inventory.pending
+
+    def on_result(index: int, result: RunRecord | Lost) -> None:
+        run = pending[index]
+        if isinstance(result, Lost):
+            result = _record_loss(storage, run, result)
+        if on_record is not None:
+            on_record(run, result)
+
+    engine.run(execute_run, [RunTask(storage, run) for run in pending], on_result)
+    storage.collect(folder)
+    return read_records(inventory.plan.runs, folder)
+
+
+def write_study(plan: Plan, folder: Path) -> None:
+    """Keep the study, as it was resolved, beside its runs.
+
+    Raises:
+        CheckpointError: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / STUDY_FILE).write_text(study_text(plan.study), encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot write {folder / STUDY_FILE}: {error.strerror}. Choose another folder with --output."
+        ) from error
+
+
+def read_records(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
+    """The records of `runs`, in their order.
+
+    Raises:
+        HpcmbalError: A run has no record.
+    """
+    records = [read_record(folder / run.folder) for run in runs]
+    missing = [run.name for run, record in zip(runs, records, strict=True) if record is None]
+    if missing:
+        raise HpcmbalError(
+            f"{len(missing)} runs left no record, the first is {missing[0]}. Call the same command again."
+        )
+    return [record for record in records if record is not None]
+
+
+def _record_loss(storage: StudyStorage, run: PlannedRun, loss: Lost) -> RunRecord:
+    with storage.run_folder(str(run.folder)) as folder:
+        record = failed_record(run, folder, loss.reason)
+        write_record(folder, record)
+    return record

@@ -1,0 +1,1 @@
+"""Codecs under test: models of this package, Pillow formats, external programs, and their choice by name."""

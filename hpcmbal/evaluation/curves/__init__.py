@@ -1,0 +1,1 @@
+"""Rate-distortion curves: their files, published ones, BD-rates and intervals."""

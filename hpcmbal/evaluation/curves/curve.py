@@ -1,0 +1,136 @@
+"""A rate-distortion curve: what one codec did to one set of images, at several rates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from hpcmbal.errors import DataError
+from hpcmbal.evaluation.metrics import ms_ssim_db
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hpcmbal.plotting.rd_curves import Role
+
+BPP, PSNR, MS_SSIM, MS_SSIM_DB = "bpp", "psnr-rgb", "ms-ssim-rgb", "ms-ssim-db-rgb"
+"""Keys of results, as CompressAI writes them; MS-SSIM in dB is an addition."""
+
+QUALITY_METRICS = (PSNR, MS_SSIM_DB)
+"""What curves are drawn and compared in: both in dB, so that a straight line is a fair interpolation."""
+
+METRIC_LABELS = {PSNR: "PSNR (dB)", MS_SSIM_DB: "MS-SSIM (dB)", MS_SSIM: "MS-SSIM", BPP: "bits per pixel"}
+
+Column: TypeAlias = tuple[float | None, ...]
+"""One metric at every point of a curve; None where it is not defined."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The points of one codec on one image set.
+
+    Attributes:
+        name: What to call the codec; never empty, may contain dots.
+        results: Metric to its means over the images, all columns of one length, in the order of the points.
+        description: A line for people.
+        meta: Where the numbers come from: codec and its settings, image set, environment, or a source.
+        samples: The same columns for every image, by its name; empty if unknown.
+    """
+
+    name: str
+    results: Mapping[str, Column]
+    description: str = ""
+    meta: Mapping[str, object] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse columns that do not fit each other."""
+        lengths = {key: len(column) for key, column in self.results.items()}
+        if BPP not in lengths or not lengths[BPP]:
+            raise DataError(f"Curve '{self.name}': no values of '{BPP}'. A curve needs a rate for every point.")
+        if len(set(lengths.values())) > 1:
+            raise DataError(
+                f"Curve '{self.name}': results are parallel lists of one length; found {_in_words(lengths)}. "
+                "The file was cut or edited: evaluate again."
+            )
+
+    def __len__(self) -> int:
+        """The number of points."""
+        return len(self.results[BPP])
+
+    def has(self, metric: str) -> bool:
+        """Whether `points(metric)` would succeed."""
+        return None not in self._quality(metric, self.results)
+
+    def points(self, metric: str) -> list[tuple[float, float]]:
+        """(bpp, quality) of every point, by rising bpp.
+
+        Raises:
+            DataError: The curve has no such metric, or not at every point.
+        """
+        return self._points(metric, self.results)
+
+    def resampled_points(self, metric: str, images: Sequence[str]) -> list[tuple[float, float]]:
+        """The points that the means over `images` (names; repetitions count) would give.
+
+        Raises:
+            DataError: The curve has no such metric for one of the images.
+        """
+        means: dict[str, Column] = {}
+        for key in (BPP, metric if metric != MS_SSIM_DB else MS_SSIM):
+            columns = [self.samples[name].get(key, (None,) * len(self)) for name in images]
+            means[key] = tuple(mean(values) for values in zip(*columns, strict=True))
+        return self._points(metric, means)
+
+    def fingerprint(self, metric: str) -> str:
+        """A hash of the points in `metric`, to name an anchor by: twelve hexadecimal digits of SHA-256."""
+        text = json.dumps([[repr(bpp), repr(quality)] for bpp, quality in self.points(metric)])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _points(self, metric: str, columns: Mapping[str, Column]) -> list[tuple[float, float]]:
+        quality = self._quality(metric, columns)
+        points = [(bpp, value) for bpp, value in zip(columns[BPP], quality, strict=True) if bpp and value is not None]
+        missing = len(self) - len(points)
+        if missing:
+            raise DataError(
+                f"Curve '{self.name}': {METRIC_LABELS.get(metric, metric)} is not known at {missing} of "
+                f"{len(self)} points. It has: {', '.join(self.results)}."
+            )
+        return sorted(points)
+
+    def _quality(self, metric: str, columns: Mapping[str, Column]) -> Column:
+        # dB of the mean, as CompressAI plots it, wherever the linear values are known: a mean of dB is another number.
+        if metric == MS_SSIM_DB and MS_SSIM in columns:
+            return tuple(ms_ssim_db(value) for value in columns[MS_SSIM])
+        return columns.get(metric, (None,) * len(self))
+
+
+def role_of(curve: Curve) -> Role:
+    """What kind of curve it is, from its meta."""
+    codec = curve.meta.get("codec")
+    if isinstance(codec, dict) and codec.get("codec") == "hpcm":
+        return "model"
+    return "anchor" if curve.meta.get("kind") == "measured" else "published"
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean, or None if a value is missing: a mean over fewer images would be another number."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def mean_results(samples: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
+    """The means over images of columns that are stored by image; MS-SSIM in dB is that of the linear mean."""
+    first = next(iter(samples.values()))
+    results: dict[str, Column] = {}
+    for key in first:
+        results[key] = tuple(mean(values) for values in zip(*(item[key] for item in samples.values()), strict=True))
+    if MS_SSIM in results:
+        results[MS_SSIM_DB] = tuple(ms_ssim_db(value) for value in results[MS_SSIM])
+    return results
+
+
+def _in_words(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"{key}: {length}" for key, length in lengths.items())

@@ -1,0 +1,1 @@
+"""An evaluation's figures and pages."""

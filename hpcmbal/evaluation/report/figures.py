@@ -1,0 +1,102 @@
+"""An evaluation's figures, drawn from its curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS, FILE_BYTES, SCALE_KEYS
+from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_METRICS, Curve, role_of
+from hpcmbal.plotting.rd_curves import (
+    DrawnCurve,
+    TimedPoint,
+    rd_figure,
+    save_figure,
+    scale_rate_figure,
+    time_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FILE_STEMS = {QUALITY_METRICS[0]: "rd-psnr", QUALITY_METRICS[1]: "rd-ms-ssim"}
+
+
+def draw_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
+    """Every figure for which there is data, by its file's name without extension."""
+    figures: dict[str, Figure] = {}
+    for metric in QUALITY_METRICS:
+        drawn = [
+            DrawnCurve(curve.name, curve.points(metric), role_of(curve))
+            for curve in curves
+            if curve.has(metric) and all(math.isfinite(quality) for _, quality in curve.points(metric))
+        ]
+        if drawn:
+            figures[_FILE_STEMS[metric]] = rd_figure(drawn, METRIC_LABELS[metric], _title(curves))
+    for curve in curves:
+        scales = scale_rates(curve)
+        if scales:
+            labels = [f"{bpp:.3f} bpp" for bpp in scales.pop(BPP)]
+            figures[f"scales-{file_stem(curve.name)}"] = scale_rate_figure(
+                labels, scales, f"{curve.name}: rate by scale"
+            )
+    timed = [point for curve in curves for point in _timed_points(curve)]
+    if timed:
+        figures["time"] = time_figure(timed, _title(curves))
+    return figures
+
+
+def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
+    """Write every figure as PNG, SVG and PDF."""
+    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
+
+
+def scale_rates(curve: Curve) -> dict[str, list[float]]:
+    """Mean bits per pixel by scale, and in all, by rising rate; empty if the codec has no scales.
+
+    From the samples, since images differ in size: a mean of bytes is not a mean of bits per pixel.
+    """
+    if not curve.samples or any(
+        key not in columns for columns in curve.samples.values() for key in SCALE_KEYS.values()
+    ):
+        return {}
+    rates = {name: [0.0] * len(curve) for name in (BPP, *SCALE_KEYS)}
+    for columns in curve.samples.values():
+        for point in range(len(curve)):
+            size, bpp = columns[FILE_BYTES][point], columns[BPP][point]
+            if not size or bpp is None:
+                return {}
+            rates[BPP][point] += bpp / len(curve.samples)
+            for name, key in SCALE_KEYS.items():
+                rates[name][point] += (columns[key][point] or 0.0) * bpp / size / len(curve.samples)
+    order = sorted(range(len(curve)), key=lambda point: rates[BPP][point])
+    return {name: [values[point] for point in order] for name, values in rates.items()}
+
+
+def file_stem(name: str) -> str:
+    """A curve's name as part of a file's name: letters, digits, dots, dashes and underscores stay."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+
+
+def _timed_points(curve: Curve) -> list[TimedPoint]:
+    columns = [curve.results.get(key) for key in (ENCODE_SECONDS, DECODE_SECONDS, BPP, PSNR)]
+    if any(column is None for column in columns):
+        return []
+    rows = zip(*(column for column in columns if column is not None), strict=True)
+    return [
+        TimedPoint(curve.name, encode + decode, bpp, quality)
+        for encode, decode, bpp, quality in rows
+        if encode is not None and decode is not None and bpp and quality is not None and math.isfinite(quality)
+    ]
+
+
+def _title(curves: Sequence[Curve]) -> str:
+    for curve in curves:
+        found = curve.meta.get("image_set")
+        if isinstance(found, dict):
+            images = found.get("images")
+            count = f", {len(images)} image{'s' * (len(images) != 1)}" if images else ""
+            return f"{found['name']}{count}"
+    return ""

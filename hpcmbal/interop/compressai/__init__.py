@@ -1,0 +1,1 @@
+"""HPCM in CompressAI's registry and tools."""

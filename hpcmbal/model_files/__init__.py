@@ -1,0 +1,1 @@
+"""Models as files: store, identity, and the import of released weights."""

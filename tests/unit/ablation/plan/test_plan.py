@@ -1,0 +1,198 @@
+"""Plans: every arm gets the same seeds, batches and steps, and keys hold what decides about results."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from hpcmbal.ablation.plan import plan as plan_module
+from hpcmbal.ablation.plan.plan import Plan, plan_study
+from hpcmbal.ablation.plan.run_key import differences, run_key, training_key
+from hpcmbal.ablation.plan.study import build_study
+from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
+from hpcmbal.errors import MissingExtraError, SettingsError
+from hpcmbal.settings import RunSettings
+
+
+def planned(**changes: object) -> Plan:
+    values = {
+        "name": "test",
+        "base_preset": "hierarchical-nano",
+        "arms": {"low": {"balancing.gamma_s1": 0.001}, "high": {"balancing.gamma_s1": 0.1}},
+        "lambdas": [0.0067, 0.013],
+        "seeds": 2,
+        "max_steps": 40,
+        **changes,
+    }
+    return plan_study(build_study({key: value for key, value in values.items() if value is not None}))
+
+
+def test_runs_are_all_arms_of_a_lambda_and_seed_before_the_next() -> None:
+    places = [(run.arm, run.lmbda, run.seed) for run in planned().runs]
+    assert places[:4] == [("low", 0.0067, 0), ("high", 0.0067, 0), ("low", 0.013, 0), ("high", 0.013, 0)]
+    assert len(places) == len(set(places)) == 8
+
+
+def test_arms_of_a_pair_differ_in_their_own_setting_alone() -> None:
+    for low, high in zip(planned().runs[::2], planned().runs[1::2], strict=True):
+        assert differences(low.settings, high.settings) == ["balancing.gamma_s1 0.001 and 0.1"]
+
+
+def test_a_run_has_the_folder_and_the_settings_of_its_place() -> None:
+    run = planned().runs[3]
+    assert str(run.folder) == "runs/high/lmbda-0.013/seed-0"
+    assert run.settings.output.save_path == Path(run.folder)
+    assert (run.settings.loss.lmbda, run.settings.training.seed) == (0.013, 0)
+    assert run.settings.training.max_steps == 40
+
+
+def test_short_runs_keep_one_checkpoint_validate_four_times_and_log_often() -> None:
+    output = planned().runs[0].settings.output
+    assert (output.keep, output.validate_every, output.save_freq, output.log_every) == (1, 10, 8, 1)
+
+
+def test_the_study_decides_about_output_where_it_says_so() -> None:
+    output = planned(settings={"output.keep": 5, "output.validate_every": 7}).runs[0].settings.output
+    assert (output.keep, output.validate_every) == (5, 7)
+
+
+def test_folders_of_images_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = planned(train_data="photos", eval_data="../held").runs[0].settings.data
+    assert (data.train, data.val) == (tmp_path / "photos", tmp_path.parent / "held")
+
+
+def changed(settings: RunSettings, section: str, **values: object) -> RunSettings:
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("training", {"num_threads": 7}),
+        ("training", {"device": "cuda:1"}),
+        ("output", {"save_path": Path("elsewhere"), "keep": 9}),
+        ("tracking", {"tracker": "wandb"}),
+        ("data", {"num_workers": 3}),
+        ("data", {"cache_mebibytes": 1}),
+    ],
+)
+def test_what_only_changes_speed_or_output_does_not_change_the_key(section: str, values: dict[str, object]) -> None:
+    settings = planned().runs[0].settings
+    assert run_key(changed(settings, section, **values)) == run_key(settings)
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("training", {"seed": 9}),
+        ("training", {"max_steps": 41}),
+        ("balancing", {"gamma_s3": 0.1}),
+        ("optimizer", {"learning_rate": 0.1}),
+        ("data", {"train": Path("other")}),
+        ("model", {"name": "hpcm-small"}),
+    ],
+)
+def test_what_changes_the_result_changes_both_keys(section: str, values: dict[str, object]) -> None:
+    settings = planned().runs[0].settings
+    other = changed(settings, section, **values)
+    assert run_key(other) != run_key(settings)
+    assert training_key(other) != training_key(settings)
+
+
+def test_other_evaluation_images_need_another_evaluation_but_no_other_training() -> None:
+    settings = planned().runs[0].settings
+    other = changed(settings, "data", val=Path("other"))
+    assert run_key(other) != run_key(settings)
+    assert training_key(other) == training_key(settings)
+
+
+def test_a_folder_is_the_same_however_it_is_spelled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = planned().runs[0].settings
+    keys = {run_key(changed(settings, "data", train=Path(text))) for text in ("a", "./a", str(tmp_path / "a"))}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_studies_of_the_package_plan_without_problems(name: str) -> None:
+    study = read_study(study_path(name))
+    plan = plan_study(study)
+    assert len({run.key for run in plan.runs}) == len(plan.runs) == 3 * len(plan.arms)
+
+
+def test_every_problem_is_told_by_its_place_in_the_study() -> None:
+    with pytest.raises(SettingsError) as caught:
+        planned(
+            arms={
+                "low": {"balancing.gama_s1": 0.1},
+                "off": {"balancing.name": "none", "balancing.w_lr": 0.1},
+                "long": {"training.max_steps": 3},
+            },
+            settings={"training.seed": 3, "data.batch_size": 0},
+            lambdas=[-1],
+        )
+    message = str(caught.value)
+    for part in (
+        "settings.training.seed = 3: is the same in all arms: use the study's 'seeds'",
+        "settings.data.batch_size = 0: must be greater than or equal to 1",
+        "arms.low.balancing.gama_s1 = 0.1: is no setting; perhaps you mean 'balancing.gamma_s1'",
+        "arms.off.balancing.w_lr = 0.1: has no effect while balancing.name is none",
+        "arms.long.training.max_steps = 3: is the same in all arms",
+        "lambdas = -1.0: must be greater than 0",
+    ):
+        assert message.count(part) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"a": {"loss.metric": "ms-ssim"}, "b": {}}}, "arms.a.loss.metric.*another meaning"),
+        ({"arms": {"a": {"output.keep": 2}, "b": {}}}, "is no question for a study"),
+        ({"settings": {"output.save_path": "x"}}, "settings.output.save_path = x: is decided by the study's folder"),
+        ({"settings": {"balancing.gamma_s1": 1}}, "settings.balancing.gamma_s1 = 1: is what the arms change"),
+        ({"settings": {"balancing.aggregator": "Mean"}}, "settings.balancing.aggregator.*so it is in every arm"),
+        ({"arms": {"a": {}, "b": {"balancing.gamma_s1": 0.008}}}, "arms.b: has the same settings as arm 'a'"),
+        ({"grid": {"loss.lmbda": [1, 2]}}, "grid.loss.lmbda = 1,2: is the same in all arms"),
+        ({"base_preset": "standard-nano"}, "arms.low.balancing.gamma_s1 = 0.001: has no effect"),
+        ({"base_preset": "nothing"}, "Preset 'nothing' does not exist"),
+    ],
+)
+def test_what_would_make_arms_incomparable_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        planned(**changes)
+
+
+def test_a_common_setting_may_be_in_vain_in_some_arms() -> None:
+    arms = {"none": {"balancing.name": "none"}, "linear": {"balancing.name": "linear"}}
+    plan = planned(arms=arms, settings={"balancing.update_every": 1})
+    assert {run.settings.balancing.update_every for run in plan.runs} == {1}
+
+
+def test_arms_with_other_batches_are_told() -> None:
+    plan = planned(arms={"a": {"data.batch_size": 2}, "b": {}})
+    assert plan.notes == (
+        "Arms differ in data.batch_size: they do not see the same batches, which widens the intervals.",
+    )
+
+
+@pytest.fixture
+def without_torchjd(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        plan_module.importlib.util, "find_spec", lambda name, *rest: None if name == "torchjd" else real(name, *rest)
+    )
+
+
+def test_an_optional_arm_without_its_package_is_left_out_and_said_so(without_torchjd: None) -> None:
+    plan = plan_study(read_study(study_path("balancing")))
+    assert plan.arms == ("none", "linear", "log1p", "log", "qp")
+    assert plan.notes[0].startswith("Arm 'torchjd' needs the optional extra 'torchjd'")
+    assert "pip install 'hpcmbal[torchjd]'" in plan.notes[0]
+
+
+def test_an_arm_that_was_asked_for_is_not_left_out(without_torchjd: None) -> None:
+    with pytest.raises(MissingExtraError, match="Arm 'jd' needs the optional extra 'torchjd'"):
+        planned(arms={"jd": {"balancing.name": "torchjd"}, "b": {}})

@@ -1,0 +1,234 @@
+"""One run: trained or taken over, evaluated, recorded. A network of a few thousand parameters on generated images."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import TINY_NANO, write_photos
+
+from hpcmbal.ablation.plan.plan import PlannedRun, plan_study
+from hpcmbal.ablation.plan.study import build_study
+from hpcmbal.ablation.run import execution
+from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, progress_of
+from hpcmbal.ablation.run.record_file import RECORD_FILE, read_record
+from hpcmbal.ablation.run.storage import LocalStorage
+from hpcmbal.core.model import variants
+from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
+from hpcmbal.training.checkpoint import list_checkpoints
+from hpcmbal.training.trainer import TrainResult, train
+
+
+@pytest.fixture(autouse=True)
+def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(variants.VARIANTS, "hpcm-nano", TINY_NANO)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos"), 3)
+
+
+BuildRun = Callable[..., PlannedRun]
+
+
+@pytest.fixture
+def build_run(photos: Path) -> BuildRun:
+    """The first run of a study of one arm and so many steps."""
+
+    def build(steps: int = 4, **changes: Any) -> PlannedRun:
+        settings = {"data.batch_size": 2, "data.patch_size": 64, "training.device": "cpu", "schedule.warmup_steps": 1}
+        values = {
+            "name": "s",
+            "base_preset": "hierarchical-nano",
+            "arms": {"a": {"balancing.gamma_s1": 0.1}},
+            "settings": {**settings, **changes.pop("settings", {})},
+            "seeds": 1,
+            "max_steps": steps,
+            "train_data": photos,
+            "eval_data": photos,
+            **changes,
+        }
+        return plan_study(build_study(values)).runs[0]
+
+    return build
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(settings: object) -> TrainResult:
+        raise AssertionError("something was trained")
+
+    monkeypatch.setattr(execution, "train", refuse)
+
+
+def task(run: PlannedRun, folder: Path) -> RunTask:
+    return RunTask(LocalStorage(folder), run)
+
+
+def test_a_run_leaves_a_record_of_every_image_one_checkpoint_and_a_log(build_run: BuildRun, tmp_path: Path) -> None:
+    run = build_run()
+    record = execute_run(task(run, tmp_path))
+    folder = tmp_path / run.folder
+    assert (record.status, record.reason, record.steps, record.key) == ("done", None, 4, run.key)
+    assert [sample.name for sample in record.samples] == ["0.png", "1.png", "2.png"]
+    for sample in record.samples:
+        assert sample.j == pytest.approx(sample.bpp + 0.013 * 255**2 * sample.mse, rel=1e-5)
+        assert sample.psnr_db == pytest.approx(-10 * math.log10(sample.mse), abs=1e-4)
+    assert record.seconds_per_step is not None
+    assert record.seconds_per_step > 0
+    assert [path.name for path in list_checkpoints(folder)] == ["step-00000004"]
+    assert read_record(folder) == record
+    assert progress_of(run, folder) is Progress.RECORDED
+
+
+def test_the_record_agrees_with_the_last_validation_of_the_same_images(build_run: BuildRun, tmp_path: Path) -> None:
+    run = build_run()
+    record = execute_run(task(run, tmp_path))
+    log = (tmp_path / run.folder / "logs" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    last = [line for line in map(json.loads, log) if "val/j" in line][-1]
+    assert last["step"] == 4
+    assert record.j == pytest.approx(last["val/j"], rel=1e-6)
+    assert record.bpp == pytest.approx(last["val/bpp"], rel=1e-6)
+
+
+def test_the_moving_average_is_evaluated_where_there_is_one(build_run: BuildRun, tmp_path: Path) -> None:
+    plain = execute_run(task(build_run(), tmp_path / "plain"))
+    averaged = execute_run(task(build_run(settings={"training.ema_decay": 0.99}), tmp_path / "averaged"))
+    assert plain.j != averaged.j
+
+
+def test_a_complete_run_of_hpcmbal_train_is_adopted(
+    build_run: BuildRun, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run = build_run()
+    folder = tmp_path / run.folder
+    output = run.settings.output.model_copy(update={"save_path": folder, "keep": 3, "save_freq": 1, "log_every": 3})
+    train(run.settings.model_copy(update={"output": output}))
+    assert len(list_checkpoints(folder)) == 3
+    assert progress_of(run, folder) is Progress.STARTED
+    request.getfixturevalue("no_training")
+    record = execute_run(task(run, tmp_path))
+    assert (record.status, record.steps, len(record.samples)) == ("done", 4, 3)
+    assert len(list_checkpoints(folder)) == 1
+
+
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_result(
+    build_run: BuildRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = build_run(steps=6)
+    whole = execute_run(task(run, tmp_path / "whole"))
+    with monkeypatch.context() as patched:
+        patched.setattr(execution, "train", stop_after(2))
+        with pytest.raises(KeyboardInterrupt):
+            execute_run(task(run, tmp_path / "stopped"))
+    assert read_record(tmp_path / "stopped" / run.folder) is None
+    assert progress_of(run, tmp_path / "stopped" / run.folder) is Progress.STARTED
+    resumed = execute_run(task(run, tmp_path / "stopped"))
+    assert resumed.samples == whole.samples
+
+
+def stop_after(steps: int) -> Callable[[Any], TrainResult]:
+    """A trainer that gets a signal after so many steps."""
+
+    def stopped(settings: Any) -> TrainResult:
+        import os
+        import signal
+
+        class Stop:
+            def step(self, step: int, metrics: object) -> None:
+                if step == steps:
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+            def start(self, *_: object) -> None: ...
+            def validation(self, *_: object) -> None: ...
+            def message(self, *_: object) -> None: ...
+            def finish(self, *_: object) -> None: ...
+
+        return train(settings, Stop())
+
+    return stopped
+
+
+def test_other_evaluation_images_are_evaluated_without_training(
+    build_run: BuildRun, photos: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    execute_run(task(build_run(), tmp_path))
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    (fewer / "1.png").write_bytes((photos / "1.png").read_bytes())
+    request.getfixturevalue("no_training")
+    run = build_run(eval_data=fewer)
+    assert progress_of(run, tmp_path / run.folder) is Progress.STARTED
+    assert [sample.name for sample in execute_run(task(run, tmp_path)).samples] == ["1.png"]
+
+
+def test_a_folder_with_another_run_is_refused_with_what_differs(
+    build_run: BuildRun, tmp_path: Path, no_training: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(execution, "train", train)
+        execute_run(task(build_run(), tmp_path))
+    other = build_run(steps=5)
+    with pytest.raises(SettingsError, match=r"training.max_steps 4 and 5"):
+        progress_of(other, tmp_path / other.folder)
+    with pytest.raises(SettingsError, match="holds a run with other settings"):
+        execute_run(task(other, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NumericalError("20 steps in a row were skipped"), "20 steps in a row were skipped"),
+        (DataError("more than 1 % of the images"), "more than 1 % of the images"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory: CUDA out of memory"),
+    ],
+)
+def test_a_failed_run_is_recorded_with_its_reason(
+    build_run: BuildRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(settings: object) -> TrainResult:
+        raise error
+
+    monkeypatch.setattr(execution, "train", fail)
+    run = build_run()
+    record = execute_run(task(run, tmp_path))
+    assert record.status == "failed"
+    assert record.reason is not None
+    assert record.reason.startswith(reason)
+    assert (record.samples, record.steps, record.seconds_per_step) == ((), 0, None)
+    assert read_record(tmp_path / run.folder) == record
+    assert progress_of(run, tmp_path / run.folder) is Progress.FAILED
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), CheckpointError("no space left")])
+def test_what_is_no_property_of_the_run_is_raised(
+    build_run: BuildRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(settings: object) -> TrainResult:
+        raise error
+
+    monkeypatch.setattr(execution, "train", fail)
+    run = build_run()
+    with pytest.raises(type(error), match=str(error)):
+        execute_run(task(run, tmp_path))
+    assert not (tmp_path / run.folder / RECORD_FILE).exists()
+
+
+def test_a_training_that_diverges_is_a_failed_run(build_run: BuildRun, tmp_path: Path) -> None:
+    run = build_run(steps=40, settings={"optimizer.learning_rate": 1e30, "optimizer.clip_max_norm": 0.0})
+    record = execute_run(task(run, tmp_path))
+    assert record.status == "failed"
+    assert record.reason is not None
+
+
+def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / RECORD_FILE).write_text('{"arm": "a"}', encoding="utf-8")
+    with pytest.raises(CheckpointError, match="is not a record of a run"):
+        read_record(tmp_path)

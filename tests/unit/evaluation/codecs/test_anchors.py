@@ -1,0 +1,175 @@
+"""Anchors: their numbers are those of a plain Pillow round trip, and what made them is written down."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import chelsea
+from skimage.metrics import peak_signal_noise_ratio
+
+from hpcmbal.errors import HpcmbalError, SettingsError
+from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
+from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
+from hpcmbal.evaluation.codecs.image_codec import measure
+from hpcmbal.evaluation.codecs.selection import build_anchor
+from hpcmbal.evaluation.curves.bd_rate import bd_rate
+from hpcmbal.evaluation.curves.curve import BPP, PSNR
+
+FAST = ["jpeg", "webp", "jxl", "jpeg2000"]
+
+
+@pytest.fixture(scope="module")
+def photograph() -> np.ndarray:
+    return np.ascontiguousarray(chelsea()[40:120, 100:196])
+
+
+def skip_without_plugin(name: str) -> None:
+    if name == "jxl":
+        pytest.importorskip("pillow_jxl", reason="the anchor jxl needs the extra 'jxl'")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("jpeg", {"format": "JPEG", "quality": 55, "subsampling": "4:4:4", "optimize": True, "progressive": True}),
+        ("webp", {"format": "WEBP", "quality": 60, "method": 6}),
+        (
+            "avif",
+            {
+                "format": "AVIF",
+                "quality": 42,
+                "subsampling": "4:4:4",
+                "speed": 4,
+                "autotiling": False,
+                "max_threads": 1,
+                "advanced": {"tune": "psnr"},
+            },
+        ),
+    ],
+)
+def test_numbers_are_those_of_a_pillow_round_trip(
+    photograph: np.ndarray, name: str, settings: dict[str, object]
+) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(photograph).save(stream, **settings)
+    decoded = np.asarray(Image.open(io.BytesIO(stream.getvalue())).convert("RGB"))
+    sample = measure(PillowAnchor(name), photograph, 4)
+    assert sample[BPP] == len(stream.getvalue()) * 8 / (80 * 96)
+    assert sample[PSNR] == pytest.approx(peak_signal_noise_ratio(photograph, decoded), abs=1e-9)
+
+
+def test_avif_is_tuned_for_what_it_is_compared_in() -> None:
+    """As libavif comes, it gives up PSNR for looks, and would make a weak anchor."""
+    image = np.ascontiguousarray(chelsea()[40:168, 100:260])
+    anchor = PillowAnchor("avif", (20, 35, 50, 65))
+    as_it_comes, tuned = [], []
+    for point, quality in enumerate(anchor.qualities):
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "AVIF", quality=quality, subsampling="4:4:4", speed=4)
+        psnr = peak_signal_noise_ratio(image, np.asarray(Image.open(stream).convert("RGB")))
+        as_it_comes.append((len(stream.getvalue()) * 8 / (128 * 160), psnr))
+        sample = measure(anchor, image, point)
+        tuned.append((sample[BPP], sample[PSNR]))
+    assert bd_rate(as_it_comes, tuned) < -2.0
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_more_quality_is_more_bits_and_more_psnr(photograph: np.ndarray, name: str) -> None:
+    skip_without_plugin(name)
+    anchor = PillowAnchor(name)
+    first, last = (measure(anchor, photograph, point) for point in (0, len(anchor.points) - 1))
+    assert first[BPP] < last[BPP]
+    assert first[PSNR] + 5 < last[PSNR]
+
+
+@pytest.mark.parametrize("name", PILLOW_FORMATS)
+def test_eight_qualities_and_their_description(name: str) -> None:
+    skip_without_plugin(name)
+    described = PillowAnchor(name).describe()
+    assert len(described["qualities"]) == len(set(described["qualities"])) == 8
+    assert "Pillow" in described["encoder"]
+    assert any(digit.isdigit() for digit in described["encoder"].partition("(")[2])
+    assert described["settings"]
+
+
+@pytest.mark.parametrize("name", sorted(set(PILLOW_FORMATS) - {"webp"} - {"jxl"}))
+def test_colour_is_not_subsampled(name: str) -> None:
+    """A red-green checkerboard of equal luma survives at high quality: in 4:2:0 it turns to mud."""
+    board = np.zeros((64, 64, 3), np.uint8)
+    board[..., 0] = np.where(np.indices((64, 64)).sum(0) % 2, 200, 40)
+    board[..., 1] = np.where(np.indices((64, 64)).sum(0) % 2, 40, 122)
+    anchor = PillowAnchor("avif" if name == "avif-slow" else name, (60.0,) if name == "jpeg2000" else (100.0,))
+    assert measure(anchor, board, 0)[PSNR] > 28
+
+
+def test_unknown_anchors_are_refused_with_the_choice() -> None:
+    with pytest.raises(SettingsError, match=r"No anchor 'gif'. Choose from: jpeg, webp, avif, .*x265"):
+        build_anchor("gif")
+
+
+def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SettingsError, match="'x265' needs the program 'ffmpeg', which is not in PATH"):
+        ProgramAnchor("x265")
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`bpgenc` and `bpgdec` that copy, and write down how they were called."""
+    calls = tmp_path / "calls"
+    for program, body in {"bpgenc": 'cp "${13}" "${12}"', "bpgdec": 'cp "$3" "$2"'}.items():
+        path = tmp_path / program
+        path.write_text(
+            f'#!/bin/sh\necho "{program} $*" >> {calls}\n[ "$1" = -h ] && echo "BPG 0.9.8" && exit 1\n{body}\n'
+        )
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    return calls
+
+
+def test_external_programs_are_called_as_the_results_say(photograph: np.ndarray, stand_ins: Path) -> None:
+    anchor = ProgramAnchor("bpg", (47, 22))
+    described = anchor.describe()
+    assert described["encoder"] == "BPG 0.9.8"
+    sample = measure(anchor, photograph, 1)
+    assert sample[PSNR] == math.inf
+    assert sample["file_bytes"] > 1000
+    encode, decode = stand_ins.read_text(encoding="utf-8").splitlines()[1:]
+    places = {
+        name: word
+        for name in ("source", "coded", "decoded")
+        for word in f"{encode} {decode}".split()
+        if f"{name}." in word
+    }
+    assert encode == str(described["encode_command"]).format(quality="22", **places)
+    assert decode == str(described["decode_command"]).format(**places)
+
+
+def test_a_program_that_fails_ends_with_what_it_said(photograph: np.ndarray, stand_ins: Path) -> None:
+    (stand_ins.parent / "bpgenc").write_text("#!/bin/sh\necho unsupported colour >&2\nexit 3\n", encoding="utf-8")
+    with pytest.raises(HpcmbalError, match=r"'bpgenc -m 9 .* failed with code 3: unsupported colour"):
+        ProgramAnchor("bpg").code(photograph, 0)
+
+
+def test_a_program_that_writes_nothing_has_failed(photograph: np.ndarray, stand_ins: Path) -> None:
+    (stand_ins.parent / "bpgdec").write_text("#!/bin/sh\n", encoding="utf-8")
+    with pytest.raises(HpcmbalError, match=r"'bpgdec .* failed with code 0"):
+        ProgramAnchor("bpg").code(photograph, 0)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_external_programs_round_trip(photograph: np.ndarray, name: str) -> None:
+    if shutil.which(PROGRAMS[name].encode[0]) is None:
+        pytest.skip(f"needs the program {PROGRAMS[name].encode[0]}")
+    anchor = ProgramAnchor(name)
+    samples = [measure(anchor, photograph, point) for point in (0, 7)]
+    assert samples[0][BPP] < samples[1][BPP]
+    assert samples[0][PSNR] + 5 < samples[1][PSNR]
+    assert "{quality}" in anchor.describe()["encode_command"]
