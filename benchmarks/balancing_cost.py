@@ -23,7 +23,7 @@ import torch
 
 from hpcmbal.data import Batch, BatchPlan
 from hpcmbal.data.loader import StepBatches
-from hpcmbal.settings import load_run_settings
+from hpcmbal.settings import load_train_settings
 from hpcmbal.training.distributed import World
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
@@ -47,7 +47,7 @@ STEPS_PER_ROUND = 8
 
 def build(preset: str, overrides: dict[str, object]) -> tuple[Stepper, list[Batch]]:
     """A fresh training of `preset` and a round's batches of bundled photographs."""
-    settings = load_run_settings(preset, overrides)
+    settings = load_train_settings(preset, overrides)
     images, _ = open_data(settings.data)
     batches = StepBatches(images, BatchPlan(len(images), settings.data.batch_size), augmentation(settings))
     device = torch.device("cpu")

@@ -23,7 +23,7 @@ from hpcmbal.core.model import get_variant
 from hpcmbal.core.model.complexity import complexity
 from hpcmbal.data import Batch, BatchPlan
 from hpcmbal.data.loader import StepBatches
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import World
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
@@ -48,7 +48,7 @@ def matrix_seconds_per_mac() -> float:
 def training_step(name: str) -> Callable[[], object]:
     """One optimiser step of a fresh model on crops of the bundled photographs."""
     side, batch_size = CASES[name]
-    settings = RunSettings.model_validate(
+    settings = TrainSettings.model_validate(
         {
             "model": {"name": name},
             "data": {"patch_size": side, "batch_size": batch_size},

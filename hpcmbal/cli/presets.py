@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings import load_run_settings, preset_names, read_preset
+from hpcmbal.settings import load_train_settings, preset_names, read_preset
 from hpcmbal.settings.layers import Layer
 from hpcmbal.settings.load import SAVE_PATH
 
@@ -58,7 +58,7 @@ def show_preset(
 ) -> None:
     """Show what a preset sets, with everything that it extends; the output is a preset itself."""
     preset = read_preset(name)
-    settings = load_run_settings(name).model_dump(mode="json")
+    settings = load_train_settings(name).model_dump(mode="json")
     if full and SAVE_PATH not in preset.layer:
         del settings["output"]["save_path"]  # follows the name of the preset, also of a copy
     sections = {
@@ -82,7 +82,7 @@ def validate_presets(
     failed = []
     for name in names or preset_names():
         try:
-            load_run_settings(name)
+            load_train_settings(name)
         except SettingsError as error:
             failed.append(name)
             typer.echo(f"{name}: {error}", err=True)

@@ -17,10 +17,10 @@ from hpcmbal.cli.settings_report import render_settings
 from hpcmbal.errors import HpcmbalError
 from hpcmbal.settings import (
     ResolvedSettings,
-    RunSettings,
     Source,
+    TrainSettings,
     parse_assignments,
-    resolve_run_settings,
+    resolve_train_settings,
     setting_paths,
 )
 from hpcmbal.settings.flags import FLAGS, SWITCHES
@@ -98,7 +98,7 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
     elif preset is None:
         preset = DEFAULT_PRESET
         _say(f"No --preset given: this is '{DEFAULT_PRESET}'. `hpcmbal presets list` shows the others.")
-    return _with_fresh_folder(resolve_run_settings(preset, overrides, flags, base=base))
+    return _with_fresh_folder(resolve_train_settings(preset, overrides, flags, base=base))
 
 
 def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
@@ -146,7 +146,7 @@ def _dry_run(resolved: ResolvedSettings, as_json: bool) -> None:
         raise HpcmbalError(f"The pre-flight failed: {', '.join(failed)}. A training would stop there.")
 
 
-def _preflight(settings: RunSettings) -> list[dict[str, str]]:
+def _preflight(settings: TrainSettings) -> list[dict[str, str]]:
     from hpcmbal.training.preflight import run_preflight
 
     return [{"name": item.name, "status": str(item.status), "detail": item.detail} for item in run_preflight(settings)]
@@ -158,7 +158,7 @@ def _show_preflight(items: list[dict[str, str]]) -> None:
         typer.echo(f"  {number}. {item['name']}: {status}{item['detail']}")
 
 
-def _train(settings: RunSettings, as_json: bool) -> None:
+def _train(settings: TrainSettings, as_json: bool) -> None:
     from hpcmbal.cli.progress import build_reporter
     from hpcmbal.training.trainer import train
 

@@ -2,17 +2,17 @@
 
 from hpcmbal.settings.load import (
     ResolvedSettings,
-    load_run_settings,
+    load_train_settings,
     parse_assignments,
-    resolve_run_settings,
+    resolve_train_settings,
     setting_paths,
 )
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
 from hpcmbal.settings.presets import Preset, preset_directory, preset_names, read_preset
 from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source
-from hpcmbal.settings.run import RunSettings
 from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSettings
+from hpcmbal.settings.train import TrainSettings
 
 __all__ = [
     "BalancingSettings",
@@ -25,16 +25,16 @@ __all__ = [
     "Preset",
     "Problem",
     "ResolvedSettings",
-    "RunSettings",
     "ScheduleSettings",
     "Source",
     "TrackingSettings",
+    "TrainSettings",
     "TrainingSettings",
-    "load_run_settings",
+    "load_train_settings",
     "parse_assignments",
     "preset_directory",
     "preset_names",
     "read_preset",
-    "resolve_run_settings",
+    "resolve_train_settings",
     "setting_paths",
 ]

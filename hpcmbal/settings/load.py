@@ -1,4 +1,4 @@
-"""`load_run_settings`: from preset, `--set` and flags to `RunSettings`, with all problems reported together."""
+"""`load_train_settings`: from preset, `--set` and flags to `TrainSettings`, with all problems reported together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hpcmbal.settings.effect import settings_without_effect
 from hpcmbal.settings.layers import Entry, Layer, flag_layer, merge, set_layer
 from hpcmbal.settings.presets import read_preset
 from hpcmbal.settings.problems import DEFAULT, Problem, Source, check_none, suggestion
-from hpcmbal.settings.run import RunSettings, contradictions
 from hpcmbal.settings.section import Section
+from hpcmbal.settings.train import TrainSettings, contradictions
 
 SAVE_PATH = "output.save_path"
 
@@ -23,17 +23,17 @@ SAVE_PATH = "output.save_path"
 class ResolvedSettings:
     """The settings of a run, and by path where each came from; settings at their defaults are not in `sources`."""
 
-    settings: RunSettings
+    settings: TrainSettings
     sources: dict[str, Source]
 
 
-def load_run_settings(
+def load_train_settings(
     preset: str | None = None,
     overrides: Mapping[str, object] | None = None,
     flags: Mapping[str, object] | None = None,
     *,
     base: Mapping[str, Mapping[str, object]] | None = None,
-) -> RunSettings:
+) -> TrainSettings:
     """Resolve the settings of a run; each source beats those before it.
 
     Args:
@@ -45,17 +45,17 @@ def load_run_settings(
     Raises:
         SettingsError: Something is wrong; the message lists every problem with its path, value and rule.
     """
-    return resolve_run_settings(preset, overrides, flags, base=base).settings
+    return resolve_train_settings(preset, overrides, flags, base=base).settings
 
 
-def resolve_run_settings(
+def resolve_train_settings(
     preset: str | None = None,
     overrides: Mapping[str, object] | None = None,
     flags: Mapping[str, object] | None = None,
     *,
     base: Mapping[str, Mapping[str, object]] | None = None,
 ) -> ResolvedSettings:
-    """`load_run_settings`, telling where each setting came from."""
+    """`load_train_settings`, telling where each setting came from."""
     layer = _stored_layer(base or {})
     if preset is not None:
         recipe = read_preset(preset)
@@ -95,7 +95,7 @@ def setting_paths() -> dict[str, str]:
 
 
 def _sections() -> dict[str, type[Section]]:
-    return {name: cast("type[Section]", field.annotation) for name, field in RunSettings.model_fields.items()}
+    return {name: cast("type[Section]", field.annotation) for name, field in TrainSettings.model_fields.items()}
 
 
 def _stored_layer(base: Mapping[str, Mapping[str, object]]) -> Layer:
@@ -103,7 +103,7 @@ def _stored_layer(base: Mapping[str, Mapping[str, object]]) -> Layer:
     return {f"{section}.{name}": Entry(value, source) for section, part in base.items() for name, value in part.items()}
 
 
-def _validated(layer: Layer) -> RunSettings:
+def _validated(layer: Layer) -> TrainSettings:
     problems = _unknown(layer)
     broken = {problem.path for problem in problems}
     sections: dict[str, Section] = {}
@@ -122,12 +122,12 @@ def _validated(layer: Layer) -> RunSettings:
 
     problems += settings_without_effect(layer, value_of, broken)
     broken_sections = {path.partition(".")[0] for path in broken}
-    for path, rule in contradictions(RunSettings.model_construct(**sections)):  # type: ignore[arg-type]
+    for path, rule in contradictions(TrainSettings.model_construct(**sections)):  # type: ignore[arg-type]
         if path.partition(".")[0] not in broken_sections:
             source = layer[path].source if path in layer else DEFAULT
             problems.append(Problem(path, value_of(path), rule, source))
     check_none(problems)
-    return RunSettings.model_validate(sections)
+    return TrainSettings.model_validate(sections)
 
 
 def _unknown(layer: Layer) -> list[Problem]:

@@ -29,7 +29,7 @@ from torch import Tensor
 from hpcmbal import __version__
 from hpcmbal.errors import CheckpointError
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 CHECKPOINT_FORMAT = "hpcmbal-checkpoint-1"
 TRAINER_FILE = "trainer.pt"
@@ -48,7 +48,7 @@ class Checkpoint:
 
     folder: Path
     step: int
-    settings: RunSettings
+    settings: TrainSettings
 
     def trainer_state(self) -> dict[str, Any]:
         """The trainer's state, on the CPU.
@@ -77,7 +77,7 @@ class Checkpoint:
 def save_checkpoint(
     run: Path,
     step: int,
-    settings: RunSettings,
+    settings: TrainSettings,
     *,
     weights: Mapping[str, Tensor],
     trainer_state: Mapping[str, Any],
@@ -134,10 +134,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
         what = "holds no checkpoint" if path.exists() else "does not exist"
         raise CheckpointError(f"{path} {what}. Give the folder of a run or of one of its checkpoints.")
     manifest = _read_manifest(folder)
-    return Checkpoint(folder, manifest["step"], RunSettings.model_validate(manifest["settings"]))
+    return Checkpoint(folder, manifest["step"], TrainSettings.model_validate(manifest["settings"]))
 
 
-def read_run_settings(path: Path) -> RunSettings:
+def read_run_settings(path: Path) -> TrainSettings:
     """Settings of the run that saved the checkpoint at `path`."""
     return open_checkpoint(path).settings
 
@@ -178,7 +178,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _dump(settings: RunSettings) -> dict[str, Any]:
+def _dump(settings: TrainSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json")
 
 

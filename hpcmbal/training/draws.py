@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 _NOISE_STREAM = 1
 _LMBDA_STREAM = 2
@@ -17,7 +17,7 @@ def noise_seed(seed: int, sample_id: int) -> int:
     return int(np.random.SeedSequence([seed, _NOISE_STREAM, sample_id]).generate_state(1)[0])
 
 
-def draw_lmbda(settings: RunSettings, sample_id: int) -> float:
+def draw_lmbda(settings: TrainSettings, sample_id: int) -> float:
     """Lmbda of one sample: fixed, or log-uniform in the range if the rate is variable."""
     if not settings.loss.variable_rate:
         return settings.loss.lmbda

@@ -14,7 +14,7 @@ from hpcmbal.core.model.complexity import complexity
 from hpcmbal.data import Batch, BatchPlan, CachedImages
 from hpcmbal.data.loader import StepBatches
 from hpcmbal.errors import DataError
-from hpcmbal.settings import RunSettings, load_run_settings
+from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.training.distributed import World, choose_device
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
@@ -44,7 +44,7 @@ class PreflightItem:
     detail: str
 
 
-def run_preflight(settings: RunSettings) -> list[PreflightItem]:
+def run_preflight(settings: TrainSettings) -> list[PreflightItem]:
     """Check data, model, device, duration and memory, with one or two real training steps on throw-away weights.
 
     A finished run that is resumed has no steps left: nothing is measured then, and the duration says so.
@@ -86,7 +86,7 @@ class MeasuredStep:
     state_bytes: int
 
 
-def measure_step(settings: RunSettings, images: CachedImages, device: torch.device, steps: int) -> MeasuredStep:
+def measure_step(settings: TrainSettings, images: CachedImages, device: torch.device, steps: int) -> MeasuredStep:
     """Do one or two steps with a fresh state that is thrown away.
 
     Where a step with one crop is slow, the batch's time is taken as that of its crops one by one, which is an upper
@@ -117,7 +117,7 @@ def readable_seconds(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def _batch(settings: RunSettings, images: CachedImages, size: int) -> Batch:
+def _batch(settings: TrainSettings, images: CachedImages, size: int) -> Batch:
     plan = BatchPlan(len(images), size, settings.training.seed)
     batch = StepBatches(images, plan, augmentation(settings))[0]
     if batch.bad_files:
@@ -159,7 +159,7 @@ def _state_bytes(state: TrainingState) -> int:
     return weights * (2 if state.average is None else 3) + slots
 
 
-def _model_item(settings: RunSettings) -> PreflightItem:
+def _model_item(settings: TrainSettings) -> PreflightItem:
     cost = complexity(get_variant(settings.model.name))
     detail = (
         f"{settings.model.name}: {cost.parameters / 1e6:.2f} M parameters; "
@@ -175,7 +175,7 @@ def _device_item(device: torch.device) -> PreflightItem:
     return PreflightItem("device", "ok", f"{device}, {torch.get_num_threads()} threads")
 
 
-def _duration_item(settings: RunSettings, measured: MeasuredStep, steps: int, device: torch.device) -> PreflightItem:
+def _duration_item(settings: TrainSettings, measured: MeasuredStep, steps: int, device: torch.device) -> PreflightItem:
     seconds = steps * measured.seconds
     where = "this CPU" if device.type == "cpu" else str(device)
     detail = f"{steps} steps, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
@@ -186,16 +186,16 @@ def _duration_item(settings: RunSettings, measured: MeasuredStep, steps: int, de
     return PreflightItem("duration", "warning", detail + (proposal if small_seconds < seconds else ""))
 
 
-def _small_preset_seconds(settings: RunSettings, device: torch.device) -> float:
+def _small_preset_seconds(settings: TrainSettings, device: torch.device) -> float:
     """How long the small preset would take on the same images and device, with the threads that are set already."""
     folders = {"--train-data": settings.data.train, "--val-data": settings.data.val}
-    small = load_run_settings(SMALL_PRESET, flags=folders)
+    small = load_train_settings(SMALL_PRESET, flags=folders)
     images = open_data(small.data)[0]
     steps = total_steps(small, len(images))
     return steps * measure_step(small, images, device, steps).seconds
 
 
-def _memory_item(settings: RunSettings, measured: MeasuredStep, device: torch.device) -> PreflightItem:
+def _memory_item(settings: TrainSettings, measured: MeasuredStep, device: torch.device) -> PreflightItem:
     if device.type == "cuda":
         available = torch.cuda.mem_get_info(device)[1]
         needed = measured.state_bytes + measured.activation_bytes

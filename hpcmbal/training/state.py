@@ -16,7 +16,7 @@ from hpcmbal.core.balance.balancers import build_balancer
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
 from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.core.optim.registry import build_optimizer
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 
 @dataclass
@@ -126,7 +126,7 @@ def update_moving_average(
     torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + n) / (10 + n)))
 
 
-def build_state(settings: RunSettings, device: torch.device) -> TrainingState:
+def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     """A fresh training: the seed decides the initial weights, the same on every rank and device."""
     torch.manual_seed(settings.training.seed)
     model = HPCM(get_variant(settings.model.name)).to(device).train()

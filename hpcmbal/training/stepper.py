@@ -13,7 +13,7 @@ from torch import Tensor
 from hpcmbal.core.loss import TaskLosses
 from hpcmbal.data import Batch
 from hpcmbal.errors import NumericalError
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import World
 from hpcmbal.training.draws import draw_lmbda, noise_seed
 from hpcmbal.training.schedule import learning_rate_factor
@@ -54,7 +54,7 @@ class Stepper:
     """
 
     def __init__(
-        self, state: TrainingState, settings: RunSettings, world: World, device: torch.device, total_steps: int
+        self, state: TrainingState, settings: TrainSettings, world: World, device: torch.device, total_steps: int
     ) -> None:
         self.state = state
         self.settings = settings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, SettingsError
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 LOG_FILE = "metrics.jsonl"
 
@@ -66,7 +66,7 @@ class JsonlTracker:
 class WandbTracker:
     """Weights & Biases; offline with WANDB_MODE=offline."""
 
-    def __init__(self, settings: RunSettings, folder: Path) -> None:
+    def __init__(self, settings: TrainSettings, folder: Path) -> None:
         try:
             import wandb
         except ImportError as error:
@@ -97,7 +97,7 @@ class WandbTracker:
 class TensorBoardTracker:
     """Event files for TensorBoard."""
 
-    def __init__(self, settings: RunSettings, folder: Path) -> None:
+    def __init__(self, settings: TrainSettings, folder: Path) -> None:
         del settings
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -121,7 +121,7 @@ TRACKERS: dict[str, type[WandbTracker | TensorBoardTracker]] = {
 }
 
 
-def open_trackers(settings: RunSettings, folder: Path, resume_step: int) -> list[Tracker]:
+def open_trackers(settings: TrainSettings, folder: Path, resume_step: int) -> list[Tracker]:
     """The JSONL log and the tracker that the settings name.
 
     Raises:

@@ -12,7 +12,7 @@ import torch
 
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, open_images, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError
-from hpcmbal.settings import DataSettings, RunSettings
+from hpcmbal.settings import DataSettings, TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
 from hpcmbal.training.distributed import World, choose_device, joined_world
 from hpcmbal.training.interruption import Interruption
@@ -54,7 +54,7 @@ class TrainResult:
         return f"Done: {self.step} steps{skipped}. Checkpoint: {self.checkpoint}"
 
 
-def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResult:
+def train(settings: TrainSettings, reporter: Reporter | None = None) -> TrainResult:
     """Train as `settings` say; under `torchrun`, together with the other ranks.
 
     Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed
@@ -83,7 +83,7 @@ def train(settings: RunSettings, reporter: Reporter | None = None) -> TrainResul
 class _Run:
     """One call of `train` on one rank."""
 
-    def __init__(self, settings: RunSettings, world: World, device: torch.device, reporter: Reporter) -> None:
+    def __init__(self, settings: TrainSettings, world: World, device: torch.device, reporter: Reporter) -> None:
         self.settings, self.world, self.device, self.reporter = settings, world, device, reporter
         self.folder = settings.output.save_path
         check_parallel(settings, world)
@@ -195,7 +195,7 @@ class _Run:
         self.world.wait()
 
 
-def check_parallel(settings: RunSettings, world: World) -> None:
+def check_parallel(settings: TrainSettings, world: World) -> None:
     """Raise `SettingsError` for settings that several ranks cannot share."""
     if world.size > 1 and settings.balancing.name in ("qp", "torchjd"):
         raise SettingsError(
@@ -204,7 +204,7 @@ def check_parallel(settings: RunSettings, world: World) -> None:
         )
 
 
-def checkpoint_to_resume(settings: RunSettings) -> Checkpoint | None:
+def checkpoint_to_resume(settings: TrainSettings) -> Checkpoint | None:
     """The checkpoint that a run continues from, or None if it starts anew.
 
     Raises:
@@ -221,7 +221,7 @@ def checkpoint_to_resume(settings: RunSettings) -> Checkpoint | None:
     return checkpoint
 
 
-def check_resumable(saved: RunSettings, wanted: RunSettings) -> None:
+def check_resumable(saved: TrainSettings, wanted: TrainSettings) -> None:
     """Raise `SettingsError` where the saved state means nothing under the new settings.
 
     Policy on resume, by setting: length, learning rate, schedule, clipping, gammas, data and output may change; the
@@ -252,7 +252,7 @@ def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:
     return open_images(settings.train, "train", **limits), open_images(settings.val, "held-back", **limits)
 
 
-def total_steps(settings: RunSettings, images: int) -> int:
+def total_steps(settings: TrainSettings, images: int) -> int:
     """Optimiser steps of a run over `images` training images."""
     training = settings.training
     lengths = [] if training.max_steps is None else [training.max_steps]
@@ -262,7 +262,7 @@ def total_steps(settings: RunSettings, images: int) -> int:
     return min(lengths)
 
 
-def augmentation(settings: RunSettings) -> Augmentation:
+def augmentation(settings: TrainSettings) -> Augmentation:
     """The crops that the settings ask for."""
     data = settings.data
     return Augmentation(data.patch_size, settings.training.seed, data.flips, data.min_downscale)

@@ -8,13 +8,13 @@ from torch import nn
 from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.core.model import ModelOutput
 from hpcmbal.data import ImageSource, validation_images
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 VARIABLE_RATE_POINTS = 5
 """How many lmbdas, log-uniform over the range, a variable-rate model is validated at; metrics are means over them."""
 
 
-def validation_lmbdas(settings: RunSettings) -> list[float]:
+def validation_lmbdas(settings: TrainSettings) -> list[float]:
     """The lmbdas at which a run is validated."""
     if not settings.loss.variable_rate:
         return [settings.loss.lmbda]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hpcmbal.ablation.plan.run_key import training_key
 from hpcmbal.ablation.plan.study import Arm, Study
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.settings.effect import settings_without_effect
 from hpcmbal.settings.layers import Entry
 from hpcmbal.settings.problems import Problem, Source
@@ -74,7 +74,7 @@ def located(problem: Problem, arm: Arm, study: Study) -> Problem:
     return Problem(where, problem.value, rule)
 
 
-def in_vain(study: Study, settings: Sequence[RunSettings]) -> list[Problem]:
+def in_vain(study: Study, settings: Sequence[TrainSettings]) -> list[Problem]:
     """Common settings that cannot do anything in any arm; those that do nothing in one arm are fine."""
     problems = []
     for path, value in study.settings.items():
@@ -86,7 +86,7 @@ def in_vain(study: Study, settings: Sequence[RunSettings]) -> list[Problem]:
     return problems
 
 
-def alike(study: Study, arms: Sequence[Arm], settings: Mapping[tuple[str, float], RunSettings]) -> list[Problem]:
+def alike(study: Study, arms: Sequence[Arm], settings: Mapping[tuple[str, float], TrainSettings]) -> list[Problem]:
     """Arms that are one and the same: comparing them would show nothing but equal numbers."""
     first: dict[str, str] = {}
     problems = []
@@ -106,7 +106,7 @@ def batch_notes(arms: Sequence[Arm]) -> list[str]:
     return [f"Arms differ in {', '.join(paths)}: they do not see the same batches, which widens the intervals."]
 
 
-def _getter(settings: RunSettings) -> Callable[[str], object]:
+def _getter(settings: TrainSettings) -> Callable[[str], object]:
     def value_of(path: str) -> object:
         section, _, field = path.partition(".")
         return getattr(getattr(settings, section), field)

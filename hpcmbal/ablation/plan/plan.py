@@ -10,7 +10,7 @@ from hpcmbal.ablation.plan.comparability import alike, batch_notes, in_vain, loc
 from hpcmbal.ablation.plan.run_key import run_key, training_key
 from hpcmbal.ablation.plan.study import Arm, Study
 from hpcmbal.errors import MissingExtraError
-from hpcmbal.settings import RunSettings, load_run_settings, read_preset
+from hpcmbal.settings import TrainSettings, load_train_settings, read_preset
 from hpcmbal.settings.layers import Entry, Layer, merge
 from hpcmbal.settings.problems import InvalidSettingsError, Source, check_none
 
@@ -43,7 +43,7 @@ class PlannedRun:
     arm: str
     lmbda: float
     seed: int
-    settings: RunSettings
+    settings: TrainSettings
     key: str
     training_key: str
     folder: PurePosixPath
@@ -81,7 +81,7 @@ def plan_study(study: Study) -> Plan:
     arms, notes = _available(study)
     common = _common_layer(study)
     problems = misplaced(study)
-    settings: dict[tuple[str, float], RunSettings] = {}
+    settings: dict[tuple[str, float], TrainSettings] = {}
     for arm in arms:
         for lmbda in study.lambdas:
             try:
@@ -126,19 +126,19 @@ def _common_layer(study: Study) -> Layer:
     return merge(read_preset(study.base_preset).layer, {path: Entry(value, _STUDY) for path, value in stated.items()})
 
 
-def _settings(common: Layer, arm: Arm, lmbda: float) -> RunSettings:
+def _settings(common: Layer, arm: Arm, lmbda: float) -> TrainSettings:
     base: dict[str, dict[str, object]] = {}
     for path, entry in common.items():
         section, _, field = path.partition(".")
         base.setdefault(section, {})[field] = entry.value
-    settings = load_run_settings(None, {**arm.changes, "loss.lmbda": lmbda}, base=base)
+    settings = load_train_settings(None, {**arm.changes, "loss.lmbda": lmbda}, base=base)
     folders = {name: getattr(settings.data, name) for name in ("train", "val")}
     absolute = {name: path and path.expanduser().resolve() for name, path in folders.items()}
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=absolute)})
     return _with_output(settings, common)
 
 
-def _with_output(settings: RunSettings, common: Layer) -> RunSettings:
+def _with_output(settings: TrainSettings, common: Layer) -> TrainSettings:
     """Checkpoints and validations that suit many short runs, unless the study says how it wants them."""
     output = {"keep": 1, "checkpoint": None, "log_dir": None}
     steps = settings.training.max_steps
@@ -151,7 +151,7 @@ def _with_output(settings: RunSettings, common: Layer) -> RunSettings:
     return settings.model_copy(update={"output": settings.output.model_copy(update=changed)})
 
 
-def _run(arm: str, lmbda: float, seed: int, settings: RunSettings) -> PlannedRun:
+def _run(arm: str, lmbda: float, seed: int, settings: TrainSettings) -> PlannedRun:
     folder = PurePosixPath(RUNS, arm, f"lmbda-{lmbda:g}", f"seed-{seed}")
     settings = settings.model_copy(
         update={

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 WITHOUT_INFLUENCE: dict[str, frozenset[str]] = {
     "training": frozenset({"num_threads", "device"}),
@@ -16,7 +16,7 @@ WITHOUT_INFLUENCE: dict[str, frozenset[str]] = {
 """Settings that decide how fast a run is, not what it learns; `output` and `tracking` are left out as a whole."""
 
 
-def training_key(settings: RunSettings) -> str:
+def training_key(settings: TrainSettings) -> str:
     """Hash of everything that decides about the weights.
 
     Thread counts and devices round differently, but a study may move to another machine and stay the same study.
@@ -26,12 +26,12 @@ def training_key(settings: RunSettings) -> str:
     return _digest(content)
 
 
-def run_key(settings: RunSettings) -> str:
+def run_key(settings: TrainSettings) -> str:
     """Hash of everything that decides about the weights and about the images that they are evaluated on."""
     return _digest(_deciding(settings))
 
 
-def differences(settings: RunSettings, other: RunSettings) -> list[str]:
+def differences(settings: TrainSettings, other: TrainSettings) -> list[str]:
     """Deciding settings that differ, for people: `training.max_steps 300 and 1500`."""
     ours, theirs = _deciding(settings), _deciding(other)
     return [
@@ -42,7 +42,7 @@ def differences(settings: RunSettings, other: RunSettings) -> list[str]:
     ]
 
 
-def _deciding(settings: RunSettings) -> dict[str, dict[str, Any]]:
+def _deciding(settings: TrainSettings) -> dict[str, dict[str, Any]]:
     content: dict[str, dict[str, Any]] = settings.model_dump(mode="json", exclude={"output", "tracking"})
     for section, names in WITHOUT_INFLUENCE.items():
         content[section] = {name: value for name, value in content[section].items() if name not in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpcmbal.ablation.plan.study import Study
-from hpcmbal.settings import load_run_settings
+from hpcmbal.settings import load_train_settings
 
 ENOUGH_SEEDS = 5
 """With fewer, a t interval is several standard errors wide to either side."""
@@ -19,7 +19,7 @@ def size_notes(study: Study, steps: int, images: int) -> list[str]:
         images: Evaluation images.
     """
     notes = []
-    whole = load_run_settings(study.base_preset).training.max_steps
+    whole = load_train_settings(study.base_preset).training.max_steps
     if whole is not None and steps < whole:
         notes.append(
             f"Each run has {steps:,} steps, {whole / steps:,.0f} times fewer than preset '{study.base_preset}': what "

@@ -12,12 +12,12 @@ from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.data import ImageSource, validation_images
 from hpcmbal.errors import NumericalError
 from hpcmbal.model_files.store import load_model
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import choose_device
 
 
 @torch.inference_mode()
-def evaluate_run(folder: Path, settings: RunSettings, images: ImageSource) -> tuple[Sample, ...]:
+def evaluate_run(folder: Path, settings: TrainSettings, images: ImageSource) -> tuple[Sample, ...]:
     """Code every image, whole, with the weights of the run's newest checkpoint, at the run's lambda.
 
     The checkpoint's weights are the moving average where there is one. Rates are estimated from likelihoods;

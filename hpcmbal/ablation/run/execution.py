@@ -19,7 +19,7 @@ from hpcmbal.ablation.run.record_file import read_record, write_record
 from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.ablation.run.storage import StudyStorage
 from hpcmbal.errors import DataError, NumericalError, SettingsError
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint
 from hpcmbal.training.trackers import LOG_FILE, read_log
 from hpcmbal.training.trainer import open_data, total_steps, train
@@ -156,5 +156,5 @@ def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
     return any(part in str(error).lower() for part in ("out of memory", "can't allocate memory", "not enough memory"))
 
 
-def _with_output(settings: RunSettings, **changes: Path | None) -> RunSettings:
+def _with_output(settings: TrainSettings, **changes: Path | None) -> TrainSettings:
     return settings.model_copy(update={"output": settings.output.model_copy(update=changes)})

@@ -16,7 +16,7 @@ from hpcmbal.ablation.plan.plan import VALIDATIONS, PlannedRun
 from hpcmbal.ablation.run.execution import is_out_of_memory
 from hpcmbal.data import CachedImages, validation_images
 from hpcmbal.engines.engine import Engine, Lost
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import choose_device
 from hpcmbal.training.preflight import PROCESS_BYTES, measure_step
 from hpcmbal.training.state import build_state
@@ -72,7 +72,7 @@ class Forecast:
     unknown: tuple[tuple[PlannedRun, str], ...] = ()
 
 
-def kind_of(settings: RunSettings) -> str:
+def kind_of(settings: TrainSettings) -> str:
     """Settings with one kind take equally long for a step."""
     content = settings.model_dump(mode="json", exclude={"output", "tracking", "schedule"})
     kept = {
@@ -82,7 +82,7 @@ def kind_of(settings: RunSettings) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
-def measure_cost(settings: RunSettings) -> Cost | str:
+def measure_cost(settings: TrainSettings) -> Cost | str:
     """Do a few steps with throw-away weights and code one evaluation image; or say why that cannot be done.
 
     Raises:
@@ -176,7 +176,7 @@ def _slower(cost: Cost, other: Cost) -> bool:
 
 
 @torch.inference_mode()
-def _image_seconds(settings: RunSettings, images: CachedImages, device: torch.device) -> float:
+def _image_seconds(settings: TrainSettings, images: CachedImages, device: torch.device) -> float:
     model = build_state(settings, device).model.eval()
     x = next(validation_images(images)).image.to(device)
     lmbda = torch.full((1,), settings.loss.lmbda, device=device)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from hpcmbal.core.model import variants
-from hpcmbal.settings import load_run_settings
+from hpcmbal.settings import load_train_settings
 from hpcmbal.training import trainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
@@ -34,7 +34,7 @@ def main() -> None:
         return states[-1]
 
     trainer.build_state = keep
-    trainer.train(load_run_settings(settings.pop("preset"), settings))
+    trainer.train(load_train_settings(settings.pop("preset"), settings))
     (state,) = states
     torch.save(
         {"weights": state.model.state_dict(), "balancer": state.balancer.state_dict(), "step": state.step},

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hpcmbal.cli.app import main
-from hpcmbal.settings import load_run_settings, preset_names
+from hpcmbal.settings import load_train_settings, preset_names
 
 
 def test_list_names_every_preset_with_its_description(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +33,7 @@ def test_what_show_prints_is_a_preset_with_the_same_settings(
     assert main(["presets", "show", name, *full]) == 0
     copy = tmp_path / f"{name}.yaml"
     copy.write_text(capsys.readouterr().out, encoding="utf-8")
-    assert load_run_settings(str(copy)) == load_run_settings(name)
+    assert load_train_settings(str(copy)) == load_train_settings(name)
 
 
 def test_show_says_which_preset_states_a_setting(capsys: pytest.CaptureFixture[str]) -> None:

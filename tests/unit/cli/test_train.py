@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpcmbal.cli.app import main
-from hpcmbal.settings import RunSettings, load_run_settings
+from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.settings.flags import FLAGS, SWITCHES
 
 
@@ -27,12 +27,12 @@ class Result:
 class Training:
     """What the command line handed to the trainer, and what the trainer answers."""
 
-    runs: list[RunSettings] = field(default_factory=list)
+    runs: list[TrainSettings] = field(default_factory=list)
     result: Result = field(default_factory=Result)
     preflight: list[SimpleNamespace] = field(default_factory=list)
     error: BaseException | None = None
 
-    def train(self, settings: RunSettings, reporter: object = None) -> Result:
+    def train(self, settings: TrainSettings, reporter: object = None) -> Result:
         self.runs.append(settings)
         if self.error is not None:
             raise self.error
@@ -87,7 +87,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_every_flag_sets_its_setting(training: Training, stored: RunSettings, flag: str) -> None:
+def test_every_flag_sets_its_setting(training: Training, stored: TrainSettings, flag: str) -> None:
     del stored  # so that --checkpoint finds one
     preset = ["--preset", "hierarchical-nano", "--set", "tracking.tracker=wandb"]
     assert main(["train", *preset, flag, VALUES[flag]]) == 0
@@ -155,7 +155,7 @@ def test_dry_run_shows_settings_with_their_origin_and_trains_nothing(
 def test_dry_run_as_json_is_the_settings_themselves(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--preset", "hierarchical", "--dry-run", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert RunSettings.model_validate(report["settings"]).balancing.gamma_s2 == 0.006
+    assert TrainSettings.model_validate(report["settings"]).balancing.gamma_s2 == 0.006
     assert report["preflight"][0] == {"name": "data", "status": "ok", "detail": "20 images"}
     assert not training.runs
 
@@ -213,10 +213,10 @@ def test_ctrl_c_ends_with_130_and_no_traceback(training: Training, capsys: pytes
 
 
 @pytest.fixture
-def stored(training: Training, monkeypatch: pytest.MonkeyPatch) -> RunSettings:
+def stored(training: Training, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
     """Settings of a checkpoint in `elsewhere/old`, which was trained when that folder was `runs/old`."""
     del training  # it enters the empty working folder
-    settings = load_run_settings("hierarchical-nano", {}, {"--save-path": "runs/old"})
+    settings = load_train_settings("hierarchical-nano", {}, {"--save-path": "runs/old"})
     checkpoint = SimpleNamespace(folder=Path("elsewhere/old/checkpoints/step-00000007"), settings=settings)
     module = SimpleNamespace(open_checkpoint=lambda _path: checkpoint)
     monkeypatch.setitem(sys.modules, "hpcmbal.training.checkpoint", module)
@@ -226,7 +226,7 @@ def stored(training: Training, monkeypatch: pytest.MonkeyPatch) -> RunSettings:
 
 @pytest.mark.parametrize("words", [["--checkpoint", "elsewhere/old"], ["--set", "output.checkpoint=elsewhere/old"]])
 def test_a_checkpoint_alone_continues_its_run_with_its_settings_where_it_lies(
-    training: Training, stored: RunSettings, words: list[str]
+    training: Training, stored: TrainSettings, words: list[str]
 ) -> None:
     assert main(["train", *words, "--max-steps", "40000"]) == 0
     (settings,) = training.runs
@@ -236,7 +236,7 @@ def test_a_checkpoint_alone_continues_its_run_with_its_settings_where_it_lies(
 
 
 def test_a_checkpoint_with_a_preset_continues_in_its_folder_with_the_presets_settings(
-    training: Training, stored: RunSettings
+    training: Training, stored: TrainSettings
 ) -> None:
     assert main(["train", "--preset", "standard-nano", "--checkpoint", "elsewhere/old"]) == 0
     (settings,) = training.runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings import load_run_settings, setting_paths
+from hpcmbal.settings import load_train_settings, setting_paths
 from hpcmbal.settings.effect import TAKES_EFFECT_IF
 from hpcmbal.settings.flags import FLAG_OF_PATH
 
@@ -16,7 +16,7 @@ def test_a_gamma_with_plain_adam_is_refused_in_words_of_the_flag() -> None:
         r"add --use-hierarchical .*, or leave --gamma-s1 out$"
     )
     with pytest.raises(SettingsError, match=expected):
-        load_run_settings("standard", {}, {"--gamma-s1": "0.01"})
+        load_train_settings("standard", {}, {"--gamma-s1": "0.01"})
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,17 @@ def test_a_gamma_with_plain_adam_is_refused_in_words_of_the_flag() -> None:
 )
 def test_a_setting_in_vain_says_what_it_needs(preset: str, overrides: dict[str, object], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
-        load_run_settings(preset, overrides)
+        load_train_settings(preset, overrides)
 
 
 def test_a_recipe_may_state_what_the_user_turns_off() -> None:
-    settings = load_run_settings("hierarchical", {"balancing.name": "none"})
+    settings = load_train_settings("hierarchical", {"balancing.name": "none"})
     assert settings.balancing.gamma_s1 == 0.008
 
 
 def test_a_condition_on_an_invalid_setting_is_not_judged() -> None:
     with pytest.raises(SettingsError, match=r"^--set balancing.name=liner: must be one of [^:]*$"):
-        load_run_settings("hierarchical", {"balancing.name": "liner", "balancing.w_lr": 0.1})
+        load_train_settings("hierarchical", {"balancing.name": "liner", "balancing.w_lr": 0.1})
 
 
 def test_tables_speak_of_settings_that_exist() -> None:

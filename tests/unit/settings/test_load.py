@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import (
     InvalidSettingsError,
-    RunSettings,
-    load_run_settings,
+    TrainSettings,
+    load_train_settings,
     parse_assignments,
-    resolve_run_settings,
+    resolve_train_settings,
     setting_paths,
 )
 
@@ -28,7 +28,7 @@ def preset_file(folder: Path, text: str) -> str:
 
 def test_defaults_alone_lack_a_length() -> None:
     with pytest.raises(SettingsError, match=r"length of the training is missing; give --epochs or --max-steps"):
-        load_run_settings()
+        load_train_settings()
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_preset_beats_default_set_beats_preset_and_flag_beats_set(
     tmp_path: Path, overrides: dict[str, object], flags: dict[str, object], expected: float
 ) -> None:
     preset = preset_file(tmp_path, "loss: {lmbda: 0.02}\ntraining: {max_steps: 5}\n")
-    assert load_run_settings(preset, overrides, flags).loss.lmbda == expected
+    assert load_train_settings(preset, overrides, flags).loss.lmbda == expected
 
 
 def test_sources_name_who_set_a_value() -> None:
-    resolved = resolve_run_settings("cautious", {"loss.lmbda": 0.03}, {"--seed": "4"})
+    resolved = resolve_train_settings("cautious", {"loss.lmbda": 0.03}, {"--seed": "4"})
     assert str(resolved.sources["optimizer.name"].label) == "cautious"
     assert resolved.sources["model.name"].label == "standard"
     assert resolved.sources["loss.lmbda"].kind == "set"
@@ -58,7 +58,7 @@ def test_sources_name_who_set_a_value() -> None:
 
 def test_all_problems_are_reported_together_with_path_value_and_rule() -> None:
     with pytest.raises(InvalidSettingsError, match="4 problems") as caught:
-        load_run_settings(
+        load_train_settings(
             "standard", {"data.patch_size": "x", "optimiser.name": "soap"}, {"--lambda": "-1", "--gamma-s1": "0.01"}
         )
     found = {problem.path: problem.value for problem in caught.value.problems}
@@ -76,44 +76,44 @@ def test_all_problems_are_reported_together_with_path_value_and_rule() -> None:
 def test_a_typo_in_a_preset_names_the_preset_and_the_nearest_setting(tmp_path: Path) -> None:
     preset = preset_file(tmp_path, "optimizer: {lerning_rate: 1.0e-4}\ntraining: {max_steps: 5}\n")
     with pytest.raises(SettingsError, match=r"lerning_rate = 0.0001 in preset 'mine': .*'optimizer.learning_rate'"):
-        load_run_settings(preset)
+        load_train_settings(preset)
 
 
 def test_an_unknown_name_lists_those_that_exist() -> None:
     with pytest.raises(SettingsError, match=r"--set optimizer.name=sgd: must be one of adam, cautious, soap, muon"):
-        load_run_settings("quickstart", {"optimizer.name": "sgd"})
+        load_train_settings("quickstart", {"optimizer.name": "sgd"})
 
 
 def test_a_length_given_by_the_user_replaces_the_other_length_of_the_preset() -> None:
-    assert load_run_settings("quickstart").training.epochs is None
-    training = load_run_settings("quickstart", {}, {"--epochs": "5"}).training
+    assert load_train_settings("quickstart").training.epochs is None
+    training = load_train_settings("quickstart", {}, {"--epochs": "5"}).training
     assert (training.epochs, training.max_steps) == (5, None)
-    both = load_run_settings("quickstart", {}, {"--epochs": "5", "--max-steps": "7"}).training
+    both = load_train_settings("quickstart", {}, {"--epochs": "5", "--max-steps": "7"}).training
     assert (both.epochs, both.max_steps) == (5, 7)
 
 
 def test_save_path_follows_the_preset_unless_given() -> None:
-    assert load_run_settings("standard-nano").output.save_path == Path("runs/standard-nano")
-    assert load_run_settings("standard-nano", {}, {"--save-path": "x"}).output.save_path == Path("x")
+    assert load_train_settings("standard-nano").output.save_path == Path("runs/standard-nano")
+    assert load_train_settings("standard-nano", {}, {"--save-path": "x"}).output.save_path == Path("x")
 
 
 @pytest.mark.parametrize("text", ["0.2,0.5,0.3", "[0.2, 0.5, 0.3]", "0.2 0.5 0.3"])
 def test_lists_may_be_typed_as_one_likes(text: str) -> None:
-    settings = load_run_settings("hierarchical", {}, {"--scale-weights": text})
+    settings = load_train_settings("hierarchical", {}, {"--scale-weights": text})
     assert settings.balancing.scale_weights == (0.2, 0.5, 0.3)
 
 
 def test_model_names_of_the_prototype_are_understood() -> None:
-    assert load_run_settings("standard", {}, {"--model-name": "HPCM_Large"}).model.name == "hpcm-large"
+    assert load_train_settings("standard", {}, {"--model-name": "HPCM_Large"}).model.name == "hpcm-large"
 
 
 def test_use_hierarchical_turns_five_balanced_tasks_on() -> None:
-    settings = load_run_settings("quickstart", {}, {"--use-hierarchical": True, "--gamma-s3": "0.001"})
+    settings = load_train_settings("quickstart", {}, {"--use-hierarchical": True, "--gamma-s3": "0.001"})
     assert (settings.loss.tasks, settings.balancing.name, settings.balancing.gamma_s3) == ("five", "linear", 0.001)
 
 
 def test_use_hierarchical_keeps_a_balancing_that_is_there() -> None:
-    settings = load_run_settings("quickstart", {"balancing.name": "log1p"}, {"--use-hierarchical": True})
+    settings = load_train_settings("quickstart", {"balancing.name": "log1p"}, {"--use-hierarchical": True})
     assert (settings.loss.tasks, settings.balancing.name) == ("five", "log1p")
 
 
@@ -128,13 +128,13 @@ def test_use_hierarchical_keeps_a_balancing_that_is_there() -> None:
 def test_adaptive_gamma_chooses_a_strategy_only_where_none_is_chosen(
     preset: str, flags: dict[str, object], expected: str
 ) -> None:
-    settings = load_run_settings(preset, {}, {"--adaptive-gamma": True, **flags})
+    settings = load_train_settings(preset, {}, {"--adaptive-gamma": True, **flags})
     assert settings.balancing.gamma_strategy == expected
 
 
 def test_adaptive_gamma_contradicts_a_fixed_strategy() -> None:
     with pytest.raises(SettingsError, match=r"--adaptive-gamma .*contradicts --gamma-strategy fixed"):
-        load_run_settings("hierarchical", {}, {"--adaptive-gamma": True, "--gamma-strategy": "fixed"})
+        load_train_settings("hierarchical", {}, {"--adaptive-gamma": True, "--gamma-strategy": "fixed"})
 
 
 @pytest.mark.parametrize(
@@ -153,32 +153,32 @@ def test_adaptive_gamma_contradicts_a_fixed_strategy() -> None:
 )
 def test_settings_that_do_not_go_together_are_refused(overrides: dict[str, object], rule: str) -> None:
     with pytest.raises(SettingsError, match=rule):
-        load_run_settings("standard-nano", overrides)
+        load_train_settings("standard-nano", overrides)
 
 
 def test_run_settings_are_frozen_and_refuse_unknown_keys() -> None:
-    settings = load_run_settings("quickstart")
+    settings = load_train_settings("quickstart")
     with pytest.raises(ValidationError, match="frozen"):
         settings.loss.lmbda = 1.0  # type: ignore[misc]
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
-        RunSettings.model_validate({"training": {"max_steps": 1}, "los": {}})
+        TrainSettings.model_validate({"training": {"max_steps": 1}, "los": {}})
 
 
 def test_contradictions_are_found_without_the_loader_too() -> None:
     with pytest.raises(ValidationError, match="balancing 'qp' needs several tasks"):
-        RunSettings.model_validate({"training": {"max_steps": 1}, "balancing": {"name": "qp"}})
+        TrainSettings.model_validate({"training": {"max_steps": 1}, "balancing": {"name": "qp"}})
 
 
 @given(st.floats(1e-6, 1e3), st.integers(1, 10**6), st.sampled_from(["none", "linear", "log1p"]))
 def test_settings_survive_json(lmbda: float, steps: int, balancing: str) -> None:
     overrides = {"loss.lmbda": lmbda, "training.max_steps": steps, "balancing.name": balancing, "loss.tasks": "five"}
-    settings = load_run_settings(None, overrides)
-    assert RunSettings.model_validate_json(settings.model_dump_json()) == settings
+    settings = load_train_settings(None, overrides)
+    assert TrainSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
 def test_stored_settings_are_a_base_that_flags_change() -> None:
-    stored = load_run_settings("hierarchical-nano", {}, {"--save-path": "there", "--seed": "3"})
-    settings = load_run_settings(None, {}, {"--max-steps": "9"}, base=stored.model_dump())
+    stored = load_train_settings("hierarchical-nano", {}, {"--save-path": "there", "--seed": "3"})
+    settings = load_train_settings(None, {}, {"--max-steps": "9"}, base=stored.model_dump())
     assert settings.training.max_steps == 9
     assert settings.model_copy(update={"training": stored.training}) == stored
 
@@ -203,5 +203,5 @@ def test_every_setting_has_help_text() -> None:
 def test_a_lambda_of_mse_is_refused_for_ms_ssim() -> None:
     overrides = {"loss.metric": "ms-ssim", "data.patch_size": 192}
     with pytest.raises(SettingsError, match=r"a lambda of mse; published ms-ssim models use 2\.4 to 60\.5"):
-        load_run_settings("quickstart", overrides)
-    assert load_run_settings("quickstart", overrides | {"loss.lmbda": 2.4}).loss.lmbda == 2.4
+        load_train_settings("quickstart", overrides)
+    assert load_train_settings("quickstart", overrides | {"loss.lmbda": 2.4}).loss.lmbda == 2.4

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings import load_run_settings, preset_directory, preset_names, read_preset
+from hpcmbal.settings import load_train_settings, preset_directory, preset_names, read_preset
 
 REQUIRED = {
     "quickstart", "standard", "standard-nano", "variable-nano", "cautious", "balanced", "balanced-adaptive",
@@ -26,16 +26,16 @@ def test_all_presets_ship() -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_valid_described_and_round_trips(name: str, tmp_path: Path) -> None:
     preset = read_preset(name)
-    settings = load_run_settings(name)
+    settings = load_train_settings(name)
     assert preset.description
     copy = tmp_path / f"{name}.yaml"
     copy.write_text(yaml.safe_dump(settings.model_dump(mode="json")), encoding="utf-8")
-    assert load_run_settings(str(copy)) == settings
+    assert load_train_settings(str(copy)) == settings
 
 
 @pytest.mark.parametrize("name", FULL_SIZE)
 def test_full_size_recipes_share_the_prototypes_numbers(name: str) -> None:
-    settings = load_run_settings(name)
+    settings = load_train_settings(name)
     assert settings.model.name == "hpcm-base"
     assert settings.loss.lmbda == 0.013
     assert settings.training.epochs == 3000
@@ -49,7 +49,7 @@ def test_twins_differ_in_nothing_but_the_balancing(name: str) -> None:
 
 
 def test_the_cautious_twin_differs_in_nothing_but_the_mask() -> None:
-    cautious, standard = (load_run_settings(name).model_dump() for name in ("cautious-nano", "standard-nano"))
+    cautious, standard = (load_train_settings(name).model_dump() for name in ("cautious-nano", "standard-nano"))
     assert cautious["optimizer"].pop("name") == "cautious"
     assert standard["optimizer"].pop("name") == "adam"
     del cautious["output"]["save_path"], standard["output"]["save_path"]
@@ -57,7 +57,7 @@ def test_the_cautious_twin_differs_in_nothing_but_the_mask() -> None:
 
 
 def _without_balance(name: str) -> dict[str, object]:
-    content = load_run_settings(name).model_dump()
+    content = load_train_settings(name).model_dump()
     del content["balancing"], content["loss"]["tasks"], content["output"]["save_path"]
     return content
 
@@ -73,7 +73,7 @@ def test_a_preset_extends_a_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("extends: standard-nano\nloss: {lmbda: 0.1}\n", encoding="utf-8")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\ntraining: {epochs: 2}\n", encoding="utf-8")
     assert read_preset(str(tmp_path / "mine.yaml")).extends == ("base", "standard-nano")
-    settings = load_run_settings(str(tmp_path / "mine.yaml"))
+    settings = load_train_settings(str(tmp_path / "mine.yaml"))
     assert (settings.loss.lmbda, settings.training.epochs, settings.training.max_steps) == (0.1, 2, None)
 
 

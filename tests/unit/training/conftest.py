@@ -10,7 +10,7 @@ import pytest
 from tiny import TINY_NANO, write_photos
 
 from hpcmbal.core.model import variants
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny_run(tiny_model: None, photos: Path, tmp_path: Path) -> Callable[..., RunSettings]:
+def tiny_run(tiny_model: None, photos: Path, tmp_path: Path) -> Callable[..., TrainSettings]:
     """Settings of a tiny run; sections are merged over them: `tiny_run(training={"max_steps": 4})`."""
 
-    def build(folder: str = "run", **sections: dict[str, Any]) -> RunSettings:
+    def build(folder: str = "run", **sections: dict[str, Any]) -> TrainSettings:
         base: dict[str, dict[str, Any]] = {
             "optimizer": {"learning_rate": 1e-3},
             "schedule": {"warmup_steps": 2},
@@ -39,6 +39,6 @@ def tiny_run(tiny_model: None, photos: Path, tmp_path: Path) -> Callable[..., Ru
         }
         for section, values in sections.items():
             base[section] = base.get(section, {}) | values
-        return RunSettings.model_validate(base)
+        return TrainSettings.model_validate(base)
 
     return build

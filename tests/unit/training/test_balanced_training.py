@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from hpcmbal.core.balance.famo_balancer import FamoBalancer
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.trainer import train
 
-Run = Callable[..., RunSettings]
+Run = Callable[..., TrainSettings]
 Array = NDArray[np.float64]
 
 STEPS = 100

@@ -12,7 +12,7 @@ import torch
 
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
 from hpcmbal.model_files.store import find_model, load_model, read_weights
-from hpcmbal.settings import RunSettings, load_run_settings
+from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.settings.presets import preset_names
 from hpcmbal.training import stepper
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
@@ -20,7 +20,7 @@ from hpcmbal.training.reporting import SilentReporter
 from hpcmbal.training.trackers import read_log
 from hpcmbal.training.trainer import train
 
-Run = Callable[..., RunSettings]
+Run = Callable[..., TrainSettings]
 
 OPTIMISERS = ["adam", "cautious", "soap", "muon"]
 
@@ -50,7 +50,7 @@ def assert_same_run(first: Path, second: Path) -> None:
     assert log_without_time(first) == log_without_time(second)
 
 
-def resume(settings: RunSettings, steps: int) -> RunSettings:
+def resume(settings: TrainSettings, steps: int) -> TrainSettings:
     training = settings.training.model_copy(update={"max_steps": steps})
     output = settings.output.model_copy(update={"checkpoint": settings.output.save_path})
     return settings.model_copy(update={"training": training, "output": output})
@@ -128,9 +128,9 @@ def test_every_recipe_goes_on_bit_for_bit(tiny_model: None, photos: Path, tmp_pa
         "output.validate_every": 4,
     }
 
-    def settings(name: str) -> RunSettings:
+    def settings(name: str) -> TrainSettings:
         preset = "standard-nano" if recipe in BALANCINGS else recipe
-        return load_run_settings(preset, changes | {"output.save_path": tmp_path / name})
+        return load_train_settings(preset, changes | {"output.save_path": tmp_path / name})
 
     train(settings("whole"))
     assert train(settings("parts"), StopAt(5, 15)).step == 5

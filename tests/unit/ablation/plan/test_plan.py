@@ -13,7 +13,7 @@ from hpcmbal.ablation.plan.run_key import differences, run_key, training_key
 from hpcmbal.ablation.plan.study import build_study
 from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
 from hpcmbal.errors import MissingExtraError, SettingsError
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 
 
 def planned(**changes: object) -> Plan:
@@ -64,7 +64,7 @@ def test_folders_of_images_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_
     assert (data.train, data.val) == (tmp_path / "photos", tmp_path.parent / "held")
 
 
-def changed(settings: RunSettings, section: str, **values: object) -> RunSettings:
+def changed(settings: TrainSettings, section: str, **values: object) -> TrainSettings:
     return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
 
 

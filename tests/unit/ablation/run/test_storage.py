@@ -20,7 +20,7 @@ from hpcmbal.ablation.run.remote_folder import RemoteFolder, connect
 from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
-from hpcmbal.settings import RunSettings
+from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint, save_checkpoint
 
 RUN = "runs/none/lmbda-0.013/seed-0"
@@ -44,7 +44,7 @@ def remote() -> RemoteFolder:
 def save() -> Callable[[Path, int], Path]:
     """Save a checkpoint of a step in a run's folder."""
     weights = HPCM(get_variant("hpcm-nano")).state_dict()
-    settings = RunSettings.model_validate({"training": {"max_steps": 100}, "output": {"keep": 2}})
+    settings = TrainSettings.model_validate({"training": {"max_steps": 100}, "output": {"keep": 2}})
     state = {"random": torch.randn(1000)}
     return lambda run, step: save_checkpoint(run, step, settings, weights=weights, trainer_state={**state, "at": step})
 

@@ -1,4 +1,4 @@
-"""`RunSettings`: everything that determines a training run."""
+"""`TrainSettings`: everything that determines a training run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MIN_MS_SSIM_LMBDA = 0.5
 """Below it no rate is worth its bits, since 1 - MS-SSIM is at most one: such a lambda was meant for MSE."""
 
 
-class RunSettings(Section):
+class TrainSettings(Section):
     """All settings of a run, complete and consistent.
 
-    Built by `load_run_settings` from a preset, `--set` and flags, or directly from keyword arguments.
+    Built by `load_train_settings` from a preset, `--set` and flags, or directly from keyword arguments.
 
     Raises:
-        pydantic.ValidationError: From the constructor; `load_run_settings` turns it into a `SettingsError`.
+        pydantic.ValidationError: From the constructor; `load_train_settings` turns it into a `SettingsError`.
     """
 
     model: ModelSettings = Field(default_factory=ModelSettings)
@@ -43,14 +43,14 @@ class RunSettings(Section):
         return self.loss.lmbda_min or low, self.loss.lmbda_max or high
 
     @model_validator(mode="after")
-    def _consistent(self) -> RunSettings:
+    def _consistent(self) -> TrainSettings:
         problems = contradictions(self)
         if problems:
             raise ValueError("; ".join(f"{path}: {rule}" for path, rule in problems))
         return self
 
 
-def contradictions(settings: RunSettings) -> list[tuple[str, str]]:
+def contradictions(settings: TrainSettings) -> list[tuple[str, str]]:
     """Settings that are fine one by one but not together, as pairs of path and rule."""
     loss, found = settings.loss, []
     if settings.training.epochs is None and settings.training.max_steps is None:
@@ -73,7 +73,7 @@ def contradictions(settings: RunSettings) -> list[tuple[str, str]]:
     return found
 
 
-def _variable_rate_contradictions(settings: RunSettings) -> list[tuple[str, str]]:
+def _variable_rate_contradictions(settings: TrainSettings) -> list[tuple[str, str]]:
     loss, found = settings.loss, []
     if settings.model.name not in LMBDA_RANGES:
         rule = f"has one rate; variable_rate works with {', '.join(LMBDA_RANGES)}"
