@@ -6,6 +6,43 @@ into one line of text and an exit code. A message says what was wrong, what was 
 
 from __future__ import annotations
 
+import re
+from typing import Protocol
+
+_BEGIN, _VALUE, _END = "\ue000", "\ue001", "\ue002"  # private use: in no value and no file name that people have
+_MENTION = re.compile(f"{_BEGIN}([^{_VALUE}{_END}]*)(?:{_VALUE}([^{_END}]*))?{_END}")
+
+
+class Words(Protocol):
+    """How a setting is called where the reader stands."""
+
+    def __call__(self, path: str, value: str | None = None) -> str:
+        """The setting `path`, with its value if there is one."""
+
+
+def python_words(path: str, value: str | None = None) -> str:
+    """A setting as Python programs give it: `quality`, `quality=30`."""
+    return path if value is None else f"{path}={value}"
+
+
+def setting(path: str, value: object = None) -> str:
+    """Mention a setting in an error's message, so that each reader is told in the own words.
+
+    >>> error = HpcmbalError(f"Leave {setting('quality')} out, or give {setting('engine', 'ray')}.")
+    >>> str(error)
+    'Leave quality out, or give engine=ray.'
+
+    `hpcmbal.settings.flags.command_line_words` makes `--quality` and `--engine ray` of them.
+    """
+    return _BEGIN + path + ("" if value is None else f"{_VALUE}{shown_value(value)}") + _END
+
+
+def shown_value(value: object) -> str:
+    """A setting's value as one would type it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(shown_value, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 class HpcmbalError(Exception):
     """Base of every error that a user can cause or mend.
@@ -15,6 +52,14 @@ class HpcmbalError(Exception):
     """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message in the words of Python."""
+        return self.told(python_words)
+
+    def told(self, words: Words) -> str:
+        """The message, with the settings that it mentions in `words`."""
+        return _MENTION.sub(lambda found: words(found[1], found[2]), super().__str__())
 
 
 class SettingsError(HpcmbalError):

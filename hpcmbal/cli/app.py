@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from hpcmbal import __version__
 from hpcmbal.cli.spelling import accept_prototype_spelling
 from hpcmbal.errors import HpcmbalError
+from hpcmbal.settings.flags import command_line_words
 
 DEBUG_FLAG = "--debug"
 DEBUG_VARIABLE = "HPCMBAL_DEBUG"
@@ -120,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except HpcmbalError as error:
-        _show(str(error), debug)
+        _show(error.told(command_line_words), debug)
         return error.exit_code
     except OSError as error:
         _show(_explain(error), debug)

@@ -11,6 +11,7 @@ import yaml
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import load_train_settings, preset_names, read_preset
+from hpcmbal.settings.flags import command_line_words
 from hpcmbal.settings.layers import Layer
 from hpcmbal.settings.load import SAVE_PATH
 
@@ -85,7 +86,7 @@ def validate_presets(
             load_train_settings(name)
         except SettingsError as error:
             failed.append(name)
-            typer.echo(f"{name}: {error}", err=True)
+            typer.echo(f"{name}: {error.told(command_line_words)}", err=True)
         else:
             typer.echo(f"{name}: valid")
     if failed:

@@ -98,7 +98,7 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
     elif preset is None:
         preset = DEFAULT_PRESET
         _say(f"No --preset given: this is '{DEFAULT_PRESET}'. `hpcmbal presets list` shows the others.")
-    return _with_fresh_folder(resolve_train_settings(preset, overrides, flags, base=base))
+    return _with_fresh_folder(resolve_train_settings(preset, overrides, flags, base=base, typed=True))
 
 
 def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
@@ -194,7 +194,7 @@ def _parameter_name(flag: str) -> str:
 
 def _signature() -> inspect.Signature:
     """The flags as Typer reads them. Values stay text here: settings convert and check them, all problems at once."""
-    descriptions = setting_paths()
+    descriptions = setting_paths(TrainSettings)
     fixed: dict[str, tuple[Any, Any]] = {
         "preset": (
             str | None,

@@ -1,4 +1,4 @@
-"""Which flag of `hpcmbal train` sets which setting. One table, read by the command line and by error messages."""
+"""How settings are called on the command line: `--quality` for `quality`, and a table for those of `hpcmbal train`."""
 
 from __future__ import annotations
 
@@ -38,3 +38,26 @@ SWITCHES: dict[str, str] = {
 """Flags without a value that set several settings, and their help; `hpcmbal.settings.layers` gives their meaning."""
 
 FLAG_OF_PATH: dict[str, str] = {path: flag for flag, path in FLAGS.items()}
+
+_OPTIONS = {"as_json": "--json"}
+"""Plain settings whose option is not their name with dashes."""
+_SWITCH_OF = {"loss.tasks=five": "--use-hierarchical"}
+
+
+def option_of(path: str) -> str | None:
+    """The option that sets a setting: `--max-pixels` for `max_pixels`; None if only `--set` does."""
+    if "." in path:
+        return FLAG_OF_PATH.get(path)
+    return _OPTIONS.get(path, "--" + path.replace("_", "-"))
+
+
+def command_line_words(path: str, value: str | None = None) -> str:
+    """A setting as it is typed: `--lambda 0.02`, `--set schedule.name=step`, `--recursive`.
+
+    >>> command_line_words("max_pixels", "100"), command_line_words("schedule.name", "step")
+    ('--max-pixels 100', '--set schedule.name=step')
+    """
+    option = _SWITCH_OF.get(f"{path}={value}") or option_of(path)
+    if option is None:
+        return f"--set {path}" if value is None else f"--set {path}={value}"
+    return option if value in (None, "true") or option in _SWITCH_OF.values() else f"{option} {value}"

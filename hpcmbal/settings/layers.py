@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hpcmbal.settings.flags import FLAGS, SWITCHES
+from hpcmbal.settings.flags import FLAGS, SWITCHES, command_line_words
 from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source, suggestion
 
 
@@ -37,9 +37,19 @@ def merge(weaker: Layer, stronger: Layer) -> Layer:
     return merged
 
 
-def set_layer(overrides: Mapping[str, object]) -> Layer:
-    """The layer of `--set section.field=value`."""
-    return {path: Entry(value, Source("set")) for path, value in overrides.items()}
+def set_layer(overrides: Mapping[str, object], *, typed: bool = False) -> Layer:
+    """The layer of settings by path; `typed` if they were after `--set` on the command line."""
+    source = Source("set", "--set" if typed else "")
+    return {path: Entry(value, source) for path, value in overrides.items()}
+
+
+def option_layer(values: Mapping[str, object]) -> Layer:
+    """The layer of options of a command whose settings are plain, by setting; None means not given."""
+    return {
+        path: Entry(value, Source("flag", command_line_words(path)))
+        for path, value in values.items()
+        if value is not None
+    }
 
 
 def flag_layer(flags: Mapping[str, object], weaker: Layer) -> Layer:
@@ -63,7 +73,7 @@ def flag_layer(flags: Mapping[str, object], weaker: Layer) -> Layer:
 
 
 def _use_hierarchical(layer: Layer, weaker: Layer) -> None:
-    source = Source("flag", "--use-hierarchical")
+    source = Source("flag", "--use-hierarchical", switch=True)
     layer["loss.tasks"] = Entry("five", source)
     if _value(weaker, "balancing.name", "none") == "none":
         layer["balancing.name"] = Entry("linear", source)
@@ -71,7 +81,7 @@ def _use_hierarchical(layer: Layer, weaker: Layer) -> None:
 
 def _adaptive_gamma(layer: Layer, weaker: Layer) -> None:
     path = "balancing.gamma_strategy"
-    source = Source("flag", "--adaptive-gamma")
+    source = Source("flag", "--adaptive-gamma", switch=True)
     if path not in layer:
         strategy = _value(weaker, path, "fixed")
         layer[path] = Entry("adaptive" if strategy == "fixed" else strategy, source)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import SettingsError, shown_value
 
 
 @dataclass(frozen=True)
@@ -14,20 +14,24 @@ class Source:
     """Where a setting's value came from.
 
     Attributes:
-        kind: `default`, `preset`, `set` or `flag`, from weakest to strongest.
-        label: The preset's name, or the flag as the user knows it; empty otherwise.
+        kind: `default`, `checkpoint`, `preset`, `set`, `python` or `flag`, from weakest to strongest.
+        label: The preset's name, the flag as the user knows it, or `--set`; of a default, what to call the setting;
+            empty otherwise and in Python.
+        switch: The flag stands for several settings and has no value.
     """
 
     kind: str
     label: str = ""
+    switch: bool = False
 
     @property
     def explicit(self) -> bool:
         """The user typed this setting for this very run, rather than taking it from a recipe."""
-        return self.kind in ("set", "flag")
+        return self.kind in ("set", "flag", "python")
 
 
 DEFAULT = Source("default")
+PYTHON = Source("python")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Problem:
     """One setting that is wrong.
 
     Attributes:
-        path: The setting, as `section.field`.
+        path: The setting, as `field` or `section.field`.
         value: What was found.
         rule: What is allowed, or what to do.
         source: Who set it.
@@ -47,18 +51,20 @@ class Problem:
     source: Source = DEFAULT
 
     def __str__(self) -> str:
+        """The setting with its value, and the rule that it breaks; part of an error's message (`errors.setting`)."""
         return f"{self._subject()}: {self.rule}"
 
     def _subject(self) -> str:
-        value = _shown(self.value)
+        value = None if self.value is None else shown_value(self.value)
         if self.source.kind == "flag":
-            shown = self.source.label if self.value is True else f"{self.source.label} {value}"
-            return f"{shown} ({self.path})"
-        if self.source.kind == "set":
+            shown = self.source.label if value is None or self.value is True else f"{self.source.label} {value}"
+            return f"{shown} ({self.path})" if "." in self.path else shown
+        if self.source.label == "--set":
             return f"--set {self.path}={value}"
         if self.source.kind == "preset":
             return f"{self.path} = {value} in preset '{self.source.label}'"
-        return self.path if self.value is None else f"{self.path} = {value}"
+        name = self.source.label or self.path
+        return name if value is None else f"{name} = {value}"
 
 
 class InvalidSettingsError(SettingsError):
@@ -66,11 +72,15 @@ class InvalidSettingsError(SettingsError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        if len(self.problems) == 1:
-            super().__init__(str(self.problems[0]))
-            return
-        lines = [f"  {number}. {problem}" for number, problem in enumerate(self.problems, start=1)]
-        super().__init__("\n".join([f"{len(self.problems)} problems with the settings:", *lines]))
+        lines = [str(problem) for problem in self.problems]
+        if len(lines) > 1:
+            numbered = [f"  {number}. {line}" for number, line in enumerate(lines, start=1)]
+            lines = [f"{len(lines)} problems with the settings:", *numbered]
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[InvalidSettingsError], tuple[tuple[Problem, ...]]]:
+        """Made again from its problems, when it comes from a worker process."""
+        return type(self), (self.problems,)
 
 
 def check_none(problems: Sequence[Problem]) -> None:
@@ -83,9 +93,3 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """`; perhaps you mean 'x'` for the closest known word, or an empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1)
     return f"; perhaps you mean '{matches[0]}'" if matches else ""
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,10 +1,21 @@
-"""What all sections of the settings share: frozen, strict about unknown keys, names checked against a list."""
+"""What all settings share: frozen, strict about unknown keys, names checked against a list."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
+
+from hpcmbal.settings.check import CHECKED, STORED, Condition, Contradiction, check, layer_of
 
 
 class Section(BaseModel):
@@ -13,15 +24,49 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
+class CommandSettings(Section):
+    """All settings of a command, or of the Python function that does the same.
+
+    The constructor, like the command line, tells every problem at once: unknown keys, invalid values, settings that
+    contradict each other, and settings that are given but cannot take effect. Fields are plain or sections.
+
+    Raises:
+        InvalidSettingsError: From the constructor and from `model_validate`.
+    """
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {}
+    """What a setting needs in order to do anything, by path."""
+
+    def contradictions(self) -> list[Contradiction]:
+        """Settings that are fine one by one but not together."""
+        return []
+
+    @classmethod
+    def stored(cls, values: Mapping[str, Any]) -> Self:
+        """Settings that were complete and valid once and are read again; what has no effect in them is left alone.
+
+        Raises:
+            InvalidSettingsError: They do not fit this version any more.
+        """
+        return cls.model_validate(values, context=STORED)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_problems_at_once(cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if info.context is not CHECKED and isinstance(values, Mapping):
+            check(cls, layer_of(values), judge_effect=info.context is not STORED)
+        return handler(values)
+
+
 def one_of(names: tuple[str, ...]) -> AfterValidator:
     """Validator for a name that must be in `names`."""
 
-    def check(value: str) -> str:
+    def check_name(value: str) -> str:
         if value not in names:
             raise ValueError(f"must be one of {', '.join(names)}")
         return value
 
-    return AfterValidator(check)
+    return AfterValidator(check_name)
 
 
 def _split_commas(value: object) -> object:
@@ -33,6 +78,17 @@ def _split_commas(value: object) -> object:
     return value
 
 
+def _several(count: int, example: str) -> BeforeValidator:
+    def check_count(value: object) -> object:
+        parts = _split_commas(value)
+        if isinstance(parts, list | tuple) and len(parts) != count:
+            words = {2: "two", 3: "three"}
+            raise ValueError(f"must be {words[count]} numbers, for example {example}; found {len(parts)}")
+        return parts
+
+    return BeforeValidator(check_count)
+
+
 FloatTuple = Annotated[tuple[float, ...], BeforeValidator(_split_commas)]
-FloatPair = Annotated[tuple[float, float], BeforeValidator(_split_commas)]
-FloatTriple = Annotated[tuple[float, float, float], BeforeValidator(_split_commas)]
+FloatPair = Annotated[tuple[float, float], _several(2, "0.9,0.999")]
+FloatTriple = Annotated[tuple[float, float, float], _several(3, "0.3,0.4,0.3")]

@@ -134,7 +134,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         what = "holds no checkpoint" if path.exists() else "does not exist"
         raise CheckpointError(f"{path} {what}. Give the folder of a run or of one of its checkpoints.")
     manifest = _read_manifest(folder)
-    return Checkpoint(folder, manifest["step"], TrainSettings.model_validate(manifest["settings"]))
+    return Checkpoint(folder, manifest["step"], TrainSettings.stored(manifest["settings"]))
 
 
 def read_run_settings(path: Path) -> TrainSettings:

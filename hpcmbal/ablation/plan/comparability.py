@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hpcmbal.ablation.plan.run_key import training_key
 from hpcmbal.ablation.plan.study import Arm, Study
 from hpcmbal.settings import TrainSettings
-from hpcmbal.settings.effect import settings_without_effect
+from hpcmbal.settings.check import settings_without_effect
 from hpcmbal.settings.layers import Entry
 from hpcmbal.settings.problems import Problem, Source
 
@@ -59,7 +59,7 @@ def _misplaced(path: str, *, common: bool) -> str | None:
 
 def located(problem: Problem, arm: Arm, study: Study) -> Problem:
     """A setting's problem, told by the place in the study that it comes from."""
-    path, rule = problem.path, problem.rule.partition("; add --")[0]
+    path, rule = problem.path, problem.rule.partition("; add ")[0]
     name = OF_THE_STUDY.get(path)
     if path in study.grid:
         where = f"grid.{path}"
@@ -79,9 +79,9 @@ def in_vain(study: Study, settings: Sequence[TrainSettings]) -> list[Problem]:
     problems = []
     for path, value in study.settings.items():
         layer = {path: Entry(value, Source("set"))}
-        found = [settings_without_effect(layer, _getter(item), frozenset()) for item in settings]
+        found = [settings_without_effect(TrainSettings, layer, _getter(item), frozenset()) for item in settings]
         if all(found):
-            rule = found[0][0].rule.partition("; add --")[0]
+            rule = found[0][0].rule.partition("; add ")[0]
             problems.append(Problem(f"settings.{path}", value, f"{rule}; so it is in every arm"))
     return problems
 
