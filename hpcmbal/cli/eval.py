@@ -168,16 +168,18 @@ def _measure(
 
 def _stored_curves(files: Sequence[Path], published: str) -> list[Curve]:
     from hpcmbal.evaluation.curves.curve_file import read_curves
+    from hpcmbal.plotting.labels import visible
 
     if not files:
         raise SettingsError("--compare needs results files: hpcmbal eval --compare A.json B.json.")
-    found = [(path, curve) for path in files for curve in read_curves(path)]
     curves: dict[str, Curve] = {}
-    for path, curve in found:
-        name = curve.name
-        if name in curves and curves[name] != curve:
-            name = f"{curve.name} ({path})"
-        curves[name] = dataclasses.replace(curve, name=name)
+    for path in files:
+        for curve in read_curves(path):
+            name, number = curve.name, 1
+            while name in curves and dataclasses.replace(curve, name=name) != curves[name]:
+                number += 1
+                name = f"{curve.name} ({visible(str(path))}{f', {number - 1}' if number > 2 else ''})"
+            curves[name] = dataclasses.replace(curve, name=name)
     for curve in _published(published):
         curves.setdefault(curve.name, curve)
     return list(curves.values())
@@ -192,18 +194,22 @@ def _published(image_set: str) -> list[Curve]:
 def _finish(curves: list[Curve], pictures: Sequence[ViewerImage], options: EvalOptions) -> None:
     from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
     from hpcmbal.evaluation.curves.curve_file import results_document
+    from hpcmbal.evaluation.curves.same_images import left_out_lines, same_images
     from hpcmbal.evaluation.output import write_output
 
-    chosen = choose_anchor(curves, options.bd_anchor)
-    table = None if chosen is None else bd_table(curves, chosen, options.interpolation, draws=options.bootstrap)
-    report = write_output(options.output, curves, table, pictures)
+    shown, left_out = same_images(curves)
+    chosen = choose_anchor(shown, options.bd_anchor)
+    table = None if chosen is None else bd_table(shown, chosen, options.interpolation, draws=options.bootstrap)
+    report = write_output(options.output, curves, table, pictures, left_out)
     if options.as_json:
         bd = None if table is None else dataclasses.asdict(table)
         typer.echo(json.dumps({**results_document(curves), "bd_rate": bd}, indent=1, allow_nan=False))
         return
-    _show_curves([curve for curve in curves if curve.samples] or curves)
+    _show_curves([curve for curve in shown if curve.samples] or shown)
     if table is not None:
         _show_table(table)
+    for line in left_out_lines(left_out):
+        typer.echo(line)
     typer.echo(f"Report: {report}")
 
 

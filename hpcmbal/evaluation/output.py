@@ -10,7 +10,8 @@ from pathlib import Path
 from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import results_csv, results_document
-from hpcmbal.evaluation.report.figures import draw_figures, save_figures
+from hpcmbal.evaluation.curves.same_images import LeftOut, left_out_lines
+from hpcmbal.evaluation.report.figures import draw_figures, further_figures, save_figures
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
 
@@ -20,11 +21,22 @@ SAMPLES_FILE = "samples.jsonl"
 
 
 def write_output(
-    folder: Path, curves: Sequence[Curve], table: BdTable | None, viewer: Sequence[ViewerImage] = ()
+    folder: Path,
+    curves: Sequence[Curve],
+    table: BdTable | None,
+    viewer: Sequence[ViewerImage] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> Path:
     """Write everything into `folder`, and return the report's path.
 
     Files of an earlier evaluation are replaced, each in one move: a reader never sees half a file.
+
+    Args:
+        folder: Made if absent.
+        curves: All of them; those of `left_out` are stored, but neither drawn nor reported.
+        table: Comparison with an anchor.
+        viewer: Pictures of the report.
+        left_out: What the figures leave out, by name, and why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     document = json.dumps(results_document(curves), indent=1, allow_nan=False, ensure_ascii=False)
@@ -32,9 +44,14 @@ def write_output(
     _replace(folder / CSV_FILE, results_csv(curves))
     if table is not None:
         _replace(folder / BD_FILE, json.dumps(dataclasses.asdict(table), indent=1, ensure_ascii=False))
-    figures = draw_figures(curves)
+    names = {item.name for item in left_out}
+    shown = [curve for curve in curves if curve.name not in names]
+    figures = draw_figures(shown)
     save_figures(figures, folder / FIGURES_FOLDER)
-    _replace(folder / REPORT_FILE, render_report(curves, figures, table, viewer))
+    _replace(
+        folder / REPORT_FILE,
+        render_report(shown, {**figures, **further_figures(shown)}, table, viewer, notes=left_out_lines(left_out)),
+    )
     return folder / REPORT_FILE
 
 

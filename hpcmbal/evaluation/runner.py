@@ -22,6 +22,7 @@ from hpcmbal.evaluation.environment import describe_environment
 from hpcmbal.evaluation.image_set import describe_image_set, image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
 from hpcmbal.images.training_image import read_rgb
+from hpcmbal.plotting.labels import visible
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -56,8 +57,8 @@ class TestImages:
             DataError: There are none, or one cannot be read: results about other images would not be comparable.
         """
         paths = ImageFolder(folder).paths[:limit]
-        name = folder.resolve().name + (f" (first {limit})" if limit else "")
-        names = tuple(path.relative_to(folder).as_posix() for path in paths)
+        name = visible(folder.resolve().name) + (f" (first {limit})" if limit else "")
+        names = _unique([visible(path.relative_to(folder).as_posix()) for path in paths])
         return cls(name, paths, names, tuple(image_hash(read_rgb(path)) for path in paths))
 
     def describe(self) -> dict[str, object]:
@@ -207,6 +208,18 @@ class Runner:
         }
         summary = description.get("encoder") or description.get("model") or codec.name
         return Curve(codec.name, mean_results(samples), str(summary), meta, samples)
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that escaping made equal get a number."""
+    found: dict[str, None] = {}
+    for name in names:
+        number, unique = 1, name
+        while unique in found:
+            number += 1
+            unique = f"{name} ({number})"
+        found[unique] = None
+    return tuple(found)
 
 
 def _as_columns(samples: Sequence[Sample]) -> dict[str, Column]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.style import QUIET, ArmLook, empty_figure, figure_style
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def arm_curve_figure(
                 linewidth=1.7,
                 elinewidth=1.0,
                 capsize=2.5,
-                label=arm,
+                label=figure_label(arm),
                 zorder=3,
             )
             seeds = [seed for point in points for seed in point.seeds]
@@ -74,7 +75,7 @@ def arm_curve_figure(
             axes.set_ylim(limits[1])
         axes.set_xlabel("Rate (bits per pixel)")
         axes.set_ylabel("PSNR (dB)")
-        axes.set_title(title, fontsize=11, fontweight="bold", loc="left")
+        axes.set_title(figure_label(title, 90), fontsize=11, fontweight="bold", loc="left")
         axes.grid(visible=True, alpha=0.3)
         axes.set_axisbelow(True)
         axes.legend(

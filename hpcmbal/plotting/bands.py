@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.style import QUIET, ArmLook, empty_figure, figure_style
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def band_figure(panels: Sequence[BandPanel], looks: dict[str, ArmLook], title: s
                 place.set_ylabel("" if index % columns else panels[index].y_label)
             else:
                 place.set_axis_off()
-        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(figure_label(title, 110), fontsize=11, fontweight="bold", x=0.01, ha="left")
         _legend(figure, list(axes.flat), note)
         return figure
 
@@ -111,7 +112,9 @@ def _draw(axes: Axes, panel: BandPanel, looks: dict[str, ArmLook]) -> None:
         look = looks[label]
         if band.runs > 1:
             axes.fill_between(band.steps, band.low, band.high, color=look.colour, alpha=0.13, linewidth=0)
-        axes.plot(band.steps, band.middle, color=look.colour, linestyle=look.dashes, linewidth=1.7, label=label)
+        axes.plot(
+            band.steps, band.middle, color=look.colour, linestyle=look.dashes, linewidth=1.7, label=figure_label(label)
+        )
     if panel.zero_line:
         axes.axhline(0, color=QUIET, linewidth=0.9, zorder=1)
     if panel.logarithmic:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.style import INK, QUIET, ArmLook, empty_figure, figure_style
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def interval_figure(panels: Mapping[str, Sequence[IntervalRow]], title: str, not
         for axes, (label, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
             _draw(axes, rows)
             axes.set_xlabel(label)
-        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(figure_label(title, 110), fontsize=11, fontweight="bold", x=0.01, ha="left")
         figure.supxlabel(note, fontsize=8.5, color=QUIET)
         return figure
 
@@ -76,7 +77,7 @@ def _draw(axes: Axes, rows: Sequence[IntervalRow]) -> None:
             fontsize=8,
             color=QUIET,
         )
-    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_yticks(range(len(rows)), [figure_label(row.label) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.6)
     axes.set_xlim(low, high)
     axes.tick_params(axis="y", length=0)

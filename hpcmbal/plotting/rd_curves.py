@@ -1,36 +1,48 @@
 """Rate-distortion figures: curves, rate by scale, and rate against time.
 
-Readable in print and by colour-blind people: the colours of Okabe and Ito ("Color universal design", 2008), and every
-curve has a marker and a line style of its own besides.
+Readable in print and by colour-blind people: the colours of Okabe and Ito ("Color universal design", 2008), with a
+darker orange that can be read as text, and every curve has a marker and a line style of its own besides.
 """
 
 from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.style import empty_figure, figure_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MOST_CURVES = 6
+"""In one figure: with more, colours would come close to each other and labels would hide the curves."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#B87A00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (1, 3)),
+    (0, (8, 2)),
+)
 SCALE_COLOURS = {"z": "#000000", "s1": "#D55E00", "s2": "#56B4E9", "s3": "#009E73"}
 SCALE_HATCHES = {"z": "", "s1": "//", "s2": "..", "s3": "xx"}
 FIGURE_FORMATS = ("png", "svg", "pdf")
 
-_LEGEND_INSIDE = 7
-"""With more curves the legend would hide some of them, and stands beside the figure."""
+_LABEL_WIDTH = 26
+"""Letters of a label's line; longer names are wrapped."""
 
-_LABEL_WIDTH = 34
-"""Letters of a legend's line; longer names are wrapped, and stand beside the figure."""
+_LINE_SHARE = 0.052
+"""Of the height of the axes, that a line of a label needs."""
 
 Role = Literal["model", "anchor", "published"]
 
@@ -68,14 +80,26 @@ class TimedPoint:
 
 
 def rd_figure(curves: Sequence[DrawnCurve], quality_label: str, title: str = "") -> Figure:
-    """Quality over rate; the rate's axis ends where the models end, with some room, so that they fill the figure."""
+    """Quality over rate, each curve labelled at its end in its own colour.
+
+    The rate's axis ends where the models end, with some room, so that they fill the figure.
+
+    Args:
+        curves: At most `MOST_CURVES`.
+        quality_label: With its unit.
+        title: Above the figure.
+
+    Raises:
+        ValueError: There are more curves than one figure can hold.
+    """
+    _check_count([curve.label for curve in curves])
     with figure_style():
         figure, axes = _new_figure()
         for index, curve in enumerate(curves):
             _draw(axes, curve, index)
         _focus(axes, curves)
         _finish(axes, "Rate (bits per pixel)", quality_label, title)
-        _legend(figure, axes, [curve.label for curve in curves])
+        _label_ends(axes, curves)
         return figure
 
 
@@ -110,25 +134,33 @@ def scale_rate_figure(labels: Sequence[str], bpp_by_scale: Mapping[str, Sequence
 
 
 def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
-    """Time over rate, both axes logarithmic; larger markers are better pictures."""
+    """Time over rate, both axes logarithmic; larger markers are better pictures.
+
+    Raises:
+        ValueError: There are points of more codecs than one figure can hold.
+    """
+    labels = list(dict.fromkeys(point.label for point in points))
+    _check_count(labels)
     with figure_style():
         figure, axes = _new_figure()
         low = min(point.quality_db for point in points)
         span = max(max(point.quality_db for point in points) - low, 1e-9)
-        for index, label in enumerate(dict.fromkeys(point.label for point in points)):
+        for index, label in enumerate(labels):
             chosen = [point for point in points if point.label == label]
             axes.scatter(
                 [point.bpp for point in chosen],
                 [point.seconds for point in chosen],
                 s=[20 + 100 * (point.quality_db - low) / span for point in chosen],
-                marker=MARKERS[index % len(MARKERS)],
-                color=COLOURS[index % len(COLOURS)],
+                marker=MARKERS[index],
+                color=COLOURS[index],
                 alpha=0.8,
                 label=_wrapped(label),
             )
         _log_axes(axes)
         _finish(axes, "Rate (bits per pixel)", "Encoding + decoding (s per image)", title)
-        _legend(figure, axes, [point.label for point in points], "larger: higher PSNR")
+        figure.legend(
+            fontsize=8, loc="outside right upper", title="larger: higher PSNR", title_fontsize=8, frameon=False
+        )
         return figure
 
 
@@ -142,14 +174,21 @@ def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FIGURE_FORM
 
 
 def figure_bytes(figure: Figure, extension: str) -> bytes:
-    """The figure as a file of that format; the same figure gives the same bytes."""
+    """The figure as a file of that format; the same figure gives the same bytes. PDFs embed their fonts as TrueType."""
     import matplotlib as mpl
 
     stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "hpcmbal"}):
+    with mpl.rc_context({"svg.hashsalt": "hpcmbal", "pdf.fonttype": 42}), warnings.catch_warnings():
+        # Names may be in any script; what the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
         figure.savefig(stream, format=extension, dpi=160, metadata=metadata)
     return stream.getvalue()
+
+
+def _check_count(labels: Sequence[str]) -> None:
+    if len(labels) > MOST_CURVES:
+        raise ValueError(f"a figure holds at most {MOST_CURVES} curves; found {len(labels)}")
 
 
 def _draw(axes: Axes, curve: DrawnCurve, index: int) -> None:
@@ -157,15 +196,75 @@ def _draw(axes: Axes, curve: DrawnCurve, index: int) -> None:
     axes.plot(
         [bpp for bpp, _ in curve.points],
         [quality for _, quality in curve.points],
-        color=COLOURS[index % len(COLOURS)],
-        marker=MARKERS[index % len(MARKERS)],
-        linestyle="-" if strong else LINES[1 + index % (len(LINES) - 1)],
+        color=COLOURS[index],
+        marker=MARKERS[index],
+        linestyle="-" if strong else LINES[index],
         linewidth=2.2 if strong else 1.3,
         markersize=6 if strong else 4,
-        alpha=1.0 if curve.role != "published" else 0.75,
         zorder=3 if strong else 2,
-        label=_wrapped(curve.label),
     )
+
+
+def _label_ends(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
+    """Names at the right of the axes, in the order of the curves' ends, far enough from each other to be read."""
+    (_, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    axes.set_xlim(right=right)
+    axes.set_ylim(bottom, top)
+    texts = [_wrapped(curve.label) for curve in curves]
+    ends = [_visible_end(curve.points, right, top) for curve in curves]
+    wanted = [(min(max(y, bottom), top) - bottom) / (top - bottom) for _, y in ends]
+    places = _apart(wanted, [_LINE_SHARE * (text.count("\n") + 1) for text in texts])
+    for index, (text, end, place) in enumerate(zip(texts, ends, places, strict=True)):
+        axes.annotate(
+            text,
+            end,
+            xytext=(1.03, place),
+            textcoords="axes fraction",
+            color=COLOURS[index],
+            fontsize=8.5,
+            fontweight="bold" if curves[index].role == "model" else "normal",
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": COLOURS[index],
+                "linewidth": 0.6,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
+            annotation_clip=False,
+        )
+
+
+def _visible_end(points: Sequence[tuple[float, float]], right: float, top: float) -> tuple[float, float]:
+    """Where a curve ends, or leaves the axes."""
+    last = points[0]
+    for point in points[1:]:
+        if point[0] > right or point[1] > top:
+            shares = [
+                (limit - last[axis]) / (point[axis] - last[axis])
+                for axis, limit in ((0, right), (1, top))
+                if point[axis] > limit > last[axis]
+            ]
+            share = min(shares, default=0.0)
+            return last[0] + share * (point[0] - last[0]), last[1] + share * (point[1] - last[1])
+        last = point
+    return last
+
+
+def _apart(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
+    """Places near the wanted ones, in [0, 1], at which labels of these heights do not overlap, as far as they fit."""
+    order = sorted(range(len(wanted)), key=lambda index: -wanted[index])
+    places = [0.0] * len(wanted)
+    ceiling = 1.0
+    for index in order:
+        places[index] = min(wanted[index], ceiling - heights[index] / 2)
+        ceiling = places[index] - heights[index] / 2
+    floor = 0.0
+    for index in reversed(order):
+        places[index] = max(places[index], floor + heights[index] / 2)
+        floor = places[index] + heights[index] / 2
+    return places
 
 
 def _focus(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
@@ -180,18 +279,8 @@ def _focus(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
         axes.set_ylim(min(inside) - 0.5, max(inside) + 0.5)
 
 
-def _legend(figure: Figure, axes: Axes, labels: Sequence[str], title: str = "") -> None:
-    """Inside where it fits, beside the figure otherwise."""
-    if len(set(labels)) > _LEGEND_INSIDE or max(map(len, labels)) > _LABEL_WIDTH:
-        lines = sum(_wrapped(label).count("\n") + 1 for label in dict.fromkeys(labels))
-        figure.set_size_inches(9.0, max(figure.get_figheight(), 0.4 + 0.18 * lines))
-        figure.legend(fontsize=8, loc="outside right upper", title=title, title_fontsize=8)
-    else:
-        axes.legend(fontsize=8, framealpha=0.9, title=title, title_fontsize=8)
-
-
 def _wrapped(label: str) -> str:
-    return "\n".join(textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=True))
+    return "\n".join(textwrap.wrap(figure_label(label), _LABEL_WIDTH, break_on_hyphens=True))
 
 
 def _log_axes(axes: Axes) -> None:
@@ -210,11 +299,11 @@ def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     if title:
-        axes.set_title(title, fontsize=10)
+        axes.set_title(figure_label(title, 90), fontsize=10)
     axes.grid(visible=True, alpha=0.3)
     axes.set_axisbelow(True)
 
 
 def _new_figure() -> tuple[Figure, Axes]:
-    figure = empty_figure(7.0, 4.8)
+    figure = empty_figure(7.6, 4.8)
     return figure, figure.add_subplot()

@@ -53,10 +53,18 @@ def arm_looks(arms: Sequence[str], reference: str) -> dict[str, ArmLook]:
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Font size and frame of figures drawn inside."""
+    """Font, size and frame of figures drawn inside; names in them are text, never mathematics."""
     import matplotlib as mpl
 
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with mpl.rc_context(
+        {
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "text.parse_math": False,
+            "text.usetex": False,
+        }
+    ):
         yield
 
 

@@ -10,6 +10,7 @@ from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
+from hpcmbal.plotting.labels import visible
 
 
 def build_anchor(name: str) -> PillowAnchor | ProgramAnchor:
@@ -67,7 +68,7 @@ def split_name(text: str) -> tuple[str | None, Path]:
         return None, Path(text)
     if not name or not path:
         raise SettingsError(f"--model '{text}': give a PATH, or NAME=PATH.")
-    return name, Path(path)
+    return visible(name), Path(path)
 
 
 def _own_name(path: Path, points: Sequence[ModelPoint]) -> str:
@@ -75,4 +76,4 @@ def _own_name(path: Path, points: Sequence[ModelPoint]) -> str:
 
     if points[0].quality is None:
         return read_header(find_model(path)).variant
-    return path.resolve().name.removesuffix(".safetensors")
+    return visible(path.resolve().name.removesuffix(".safetensors"))

@@ -7,6 +7,7 @@ package (Herglotz et al., "The Bjontegaard bible", 2023). Quality is in dB, rate
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -86,16 +87,21 @@ def compare_curves(
             f"{prefix}no overlap: '{anchor.name}' covers {_span(anchor_points)} dB and '{test.name}' "
             f"{_span(test_points)} dB. Add points at other rates."
         )
+    rate, quality = bd_rate(anchor_points, test_points, interpolation), None
+    if math.isfinite(rate):
+        quality = bd_quality(anchor_points, test_points, interpolation)
+    if not math.isfinite(rate) or (quality is not None and not math.isfinite(quality)):
+        raise ComparisonRefusedError(f"{prefix}the points lie so that the average is not finite. Check the points.")
     return Comparison(
         test=test.name,
         anchor=anchor.name,
         anchor_hash=anchor.fingerprint(metric),
         metric=metric,
         interpolation=interpolation,
-        bd_rate_percent=bd_rate(anchor_points, test_points, interpolation),
-        bd_quality_db=bd_quality(anchor_points, test_points, interpolation),
+        bd_rate_percent=rate,
+        bd_quality_db=quality,
         quality_range_db=(low, high),
-        notes=tuple(_notes(anchor, test, share)),
+        notes=tuple(_notes(anchor, test, metric, share)),
     )
 
 
@@ -143,16 +149,17 @@ def first_non_monotonic(points: Points) -> tuple[tuple[float, float], tuple[floa
 
 
 def _check_points(curve: Curve, metric: str, prefix: str) -> None:
-    if not curve.has(metric):
+    usable = curve.usable(metric)
+    points, reasons = usable.points, "; ".join(usable.left_out)
+    if not points:
         raise ComparisonRefusedError(
-            f"{prefix}'{curve.name}' has no {METRIC_LABELS.get(metric, metric)} at every point. "
+            f"{prefix}'{curve.name}' has no {METRIC_LABELS.get(metric, metric)} that can be compared ({reasons}). "
             f"It has: {', '.join(curve.results)}. Choose another metric."
         )
-    points = curve.points(metric)
     if len(points) < MIN_POINTS:
         raise ComparisonRefusedError(
-            f"{prefix}too few points: '{curve.name}' has {len(points)}, at least {MIN_POINTS} are needed. "
-            "Evaluate more rates."
+            f"{prefix}too few points: '{curve.name}' has {len(points)}, at least {MIN_POINTS} are needed"
+            f"{f' (left out: {reasons})' if reasons else ''}. Evaluate more rates."
         )
     broken = first_non_monotonic(points)
     if broken:
@@ -163,8 +170,9 @@ def _check_points(curve: Curve, metric: str, prefix: str) -> None:
         )
 
 
-def _notes(anchor: Curve, test: Curve, overlap_share: float) -> list[str]:
-    notes = []
+def _notes(anchor: Curve, test: Curve, metric: str, overlap_share: float) -> list[str]:
+    left_out = [(curve.name, reason) for curve in (anchor, test) for reason in curve.usable(metric).left_out]
+    notes = [f"{name}: {reason} left out" for name, reason in left_out]
     unknown = [curve.name for curve in (anchor, test) if not image_set_known(curve.meta)]
     if unknown:
         notes.append(f"{' and '.join(unknown)}: the file does not say which images; taken to be the same")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hpcmbal.errors import DataError
 from hpcmbal.evaluation.metrics import ms_ssim_db
@@ -25,6 +26,24 @@ METRIC_LABELS = {PSNR: "PSNR (dB)", MS_SSIM_DB: "MS-SSIM (dB)", MS_SSIM: "MS-SSI
 
 Column: TypeAlias = tuple[float | None, ...]
 """One metric at every point of a curve; None where it is not defined."""
+
+
+MAX_BPP, MAX_QUALITY = 1e4, 1e6
+"""Beyond these no number is a rate or a quality of a picture, and arithmetic with it says nothing."""
+
+
+class UsablePoints(NamedTuple):
+    """The points of a curve that can be drawn and compared in one metric.
+
+    Attributes:
+        points: (bpp, quality), by rising bpp.
+        indexes: Their places in the columns of the curve.
+        left_out: Why the other points were left out, one reason each kind; empty if none was.
+    """
+
+    points: list[tuple[float, float]]
+    indexes: list[int]
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,13 @@ class Curve:
                 f"Curve '{self.name}': results are parallel lists of one length; found {_in_words(lengths)}. "
                 "The file was cut or edited: evaluate again."
             )
+        for image, columns in self.samples.items():
+            lengths = {key: len(column) for key, column in columns.items()}
+            if BPP not in lengths or set(lengths.values()) != {len(self)}:
+                raise DataError(
+                    f"Curve '{self.name}', image '{image}': lists of {len(self)} values, '{BPP}' among them, are "
+                    f"needed; found {_in_words(lengths) or 'none'}. The file was cut or edited: evaluate again."
+                )
 
     def __len__(self) -> int:
         """The number of points."""
@@ -62,18 +88,45 @@ class Curve:
 
     def has(self, metric: str) -> bool:
         """Whether `points(metric)` would succeed."""
-        return None not in self._quality(metric, self.results)
+        return bool(self.usable(metric).points)
 
     def points(self, metric: str) -> list[tuple[float, float]]:
-        """(bpp, quality) of every point, by rising bpp.
+        """(bpp, quality) of every usable point, by rising bpp.
 
         Raises:
-            DataError: The curve has no such metric, or not at every point.
+            DataError: The curve has no such metric at any point.
         """
-        return self._points(metric, self.results)
+        found = self.usable(metric)
+        if not found.points:
+            reasons = "; ".join(found.left_out)
+            raise DataError(
+                f"Curve '{self.name}': no point of {METRIC_LABELS.get(metric, metric)} can be used ({reasons}). "
+                f"It has: {', '.join(self.results)}."
+            )
+        return found.points
+
+    def usable(self, metric: str) -> UsablePoints:
+        """The points that can be drawn and compared in `metric`, and why the others cannot."""
+        label = METRIC_LABELS.get(metric, metric)
+        chosen: list[tuple[float, float, int]] = []
+        reasons: dict[str, int] = {}
+        for index, (bpp, quality) in enumerate(
+            zip(self.results[BPP], self._quality(metric, self.results), strict=True)
+        ):
+            reason = _why_unusable(bpp, quality, label)
+            if reason or bpp is None or quality is None:
+                reasons[reason] = reasons.get(reason, 0) + 1
+            else:
+                chosen.append((bpp, quality, index))
+        chosen.sort()
+        return UsablePoints(
+            [(bpp, quality) for bpp, quality, _ in chosen],
+            [index for *_, index in chosen],
+            tuple(f"{count} point{'s' * (count != 1)} with {reason}" for reason, count in reasons.items()),
+        )
 
     def resampled_points(self, metric: str, images: Sequence[str]) -> list[tuple[float, float]]:
-        """The points that the means over `images` (names; repetitions count) would give.
+        """The usable points as the means over `images` (names; repetitions count) would give them.
 
         Raises:
             DataError: The curve has no such metric for one of the images.
@@ -82,23 +135,20 @@ class Curve:
         for key in (BPP, metric if metric != MS_SSIM_DB else MS_SSIM):
             columns = [self.samples[name].get(key, (None,) * len(self)) for name in images]
             means[key] = tuple(mean(values) for values in zip(*columns, strict=True))
-        return self._points(metric, means)
+        quality = self._quality(metric, means)
+        points = [(means[BPP][index], quality[index]) for index in self.usable(metric).indexes]
+        known = [(bpp, value) for bpp, value in points if bpp and value is not None]
+        if len(known) < len(points):
+            raise DataError(
+                f"Curve '{self.name}': {METRIC_LABELS.get(metric, metric)} is not known for every image at "
+                f"{len(points) - len(known)} of {len(points)} points."
+            )
+        return sorted(known)
 
     def fingerprint(self, metric: str) -> str:
         """A hash of the points in `metric`, to name an anchor by: twelve hexadecimal digits of SHA-256."""
         text = json.dumps([[repr(bpp), repr(quality)] for bpp, quality in self.points(metric)])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    def _points(self, metric: str, columns: Mapping[str, Column]) -> list[tuple[float, float]]:
-        quality = self._quality(metric, columns)
-        points = [(bpp, value) for bpp, value in zip(columns[BPP], quality, strict=True) if bpp and value is not None]
-        missing = len(self) - len(points)
-        if missing:
-            raise DataError(
-                f"Curve '{self.name}': {METRIC_LABELS.get(metric, metric)} is not known at {missing} of "
-                f"{len(self)} points. It has: {', '.join(self.results)}."
-            )
-        return sorted(points)
 
     def _quality(self, metric: str, columns: Mapping[str, Column]) -> Column:
         # dB of the mean, as CompressAI plots it, wherever the linear values are known: a mean of dB is another number.
@@ -130,6 +180,18 @@ def mean_results(samples: Mapping[str, Mapping[str, Column]]) -> dict[str, Colum
     if MS_SSIM in results:
         results[MS_SSIM_DB] = tuple(ms_ssim_db(value) for value in results[MS_SSIM])
     return results
+
+
+def _why_unusable(bpp: float | None, quality: float | None, label: str) -> str:
+    if bpp is None:
+        return "no rate"
+    if not 0 < bpp <= MAX_BPP:
+        return f"a rate of {bpp:g} bpp"
+    if quality is None:
+        return f"no {label}"
+    if math.isinf(quality):
+        return f"infinite {label}"
+    return "" if abs(quality) <= MAX_QUALITY else f"{label} of {quality:g}"
 
 
 def _in_words(lengths: Mapping[str, int]) -> str:

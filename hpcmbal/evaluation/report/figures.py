@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS, FILE_BYTES, SCALE_KEYS
 from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_METRICS, Curve, role_of
+from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.rd_curves import (
+    MOST_CURVES,
     DrawnCurve,
     TimedPoint,
     rd_figure,
@@ -21,18 +24,21 @@ from hpcmbal.plotting.rd_curves import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_STEM_LETTERS = 80
+"""Of a curve's name in a file's name."""
+
 _FILE_STEMS = {QUALITY_METRICS[0]: "rd-psnr", QUALITY_METRICS[1]: "rd-ms-ssim"}
 
 
 def draw_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
-    """Every figure for which there is data, by its file's name without extension."""
+    """Every figure for which there is data, by its file's name without extension.
+
+    Curves and times are of at most `MOST_CURVES` curves; `further_figures` has the rest.
+    """
+    chosen = main_curves(curves)
     figures: dict[str, Figure] = {}
     for metric in QUALITY_METRICS:
-        drawn = [
-            DrawnCurve(curve.name, curve.points(metric), role_of(curve))
-            for curve in curves
-            if curve.has(metric) and all(math.isfinite(quality) for _, quality in curve.points(metric))
-        ]
+        drawn = _drawn(main_curves([curve for curve in curves if curve.has(metric)]), metric)
         if drawn:
             figures[_FILE_STEMS[metric]] = rd_figure(drawn, METRIC_LABELS[metric], _title(curves))
     for curve in curves:
@@ -40,12 +46,37 @@ def draw_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
         if scales:
             labels = [f"{bpp:.3f} bpp" for bpp in scales.pop(BPP)]
             figures[f"scales-{file_stem(curve.name)}"] = scale_rate_figure(
-                labels, scales, f"{curve.name}: rate by scale"
+                labels, scales, f"{figure_label(curve.name)}: rate by scale"
             )
-    timed = [point for curve in curves for point in _timed_points(curve)]
+    timed = [point for curve in chosen for point in _timed_points(curve)]
     if timed:
         figures["time"] = time_figure(timed, _title(curves))
     return figures
+
+
+def further_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
+    """Curves that the figures of `draw_figures` leave out, each beside the first curve, by the figure's title."""
+    figures: dict[str, Figure] = {}
+    for metric in QUALITY_METRICS:
+        found = [curve for curve in curves if curve.has(metric)]
+        main = main_curves(found)
+        rest = [curve for curve in found if curve not in main]
+        for number, group in enumerate(_batches(rest, MOST_CURVES - 1), start=2):
+            title = f"{_title(curves)} ({number})"
+            figures[f"{_FILE_STEMS[metric]} ({number})"] = rd_figure(
+                _drawn([main[0], *group], metric), METRIC_LABELS[metric], title
+            )
+    return figures
+
+
+def main_curves(curves: Sequence[Curve]) -> list[Curve]:
+    """The curves of the main figures: models, then what was measured beside them, then published ones."""
+    order = {"model": 0, "anchor": 1, "published": 2}
+    return sorted(curves, key=lambda curve: order[role_of(curve)])[:MOST_CURVES]
+
+
+def _drawn(curves: Sequence[Curve], metric: str) -> list[DrawnCurve]:
+    return [DrawnCurve(curve.name, curve.points(metric), role_of(curve)) for curve in curves]
 
 
 def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
@@ -76,8 +107,21 @@ def scale_rates(curve: Curve) -> dict[str, list[float]]:
 
 
 def file_stem(name: str) -> str:
-    """A curve's name as part of a file's name: letters, digits, dots, dashes and underscores stay."""
-    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+    """A curve's name as part of a file's name: letters, digits, dots, dashes and underscores stay.
+
+    A name that had to be changed gets a hash of the whole of it, so that no two curves share a file.
+
+    >>> file_stem("run.v1_2"), file_stem("a/b")
+    ('run.v1_2', 'a-b-c14cddc0')
+    """
+    stem = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name[:_STEM_LETTERS])
+    if stem == name:
+        return stem
+    return f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _batches(items: Sequence[Curve], size: int) -> list[Sequence[Curve]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _timed_points(curve: Curve) -> list[TimedPoint]:
@@ -98,5 +142,5 @@ def _title(curves: Sequence[Curve]) -> str:
         if isinstance(found, dict):
             images = found.get("images")
             count = f", {len(images)} image{'s' * (len(images) != 1)}" if images else ""
-            return f"{found['name']}{count}"
+            return f"{found.get('name') or 'images'}{count}"
     return ""

@@ -36,6 +36,7 @@ def render_report(
     viewer: Sequence[ViewerImage] = (),
     *,
     title: str = "Rate-distortion evaluation",
+    notes: Sequence[str] = (),
 ) -> str:
     """The report as HTML.
 
@@ -45,10 +46,12 @@ def render_report(
         table: Comparison with an anchor, if there is one.
         viewer: Images of the slider; the section is hidden without any.
         title: Of the document.
+        notes: What a reader of the curves should know, one line each.
     """
     parts = {
         "TITLE": html.escape(title),
         "SUBTITLE": html.escape(_subtitle(curves)),
+        "NOTES": "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
         "FIGURES": "".join(figure_html(name, figure) for name, figure in figures.items()),
         "BD_TABLE": _bd_table(table),
         "SETTINGS": _settings(curves),
@@ -123,7 +126,7 @@ def _data(curves: Sequence[Curve], viewer: Sequence[ViewerImage]) -> str:
 
 def _rows(curve: Curve) -> list[list[object]]:
     codec = curve.meta.get("codec")
-    labels = _point_labels(codec.get("points")) if isinstance(codec, dict) else None
+    labels = _point_labels(codec.get("points"), len(curve)) if isinstance(codec, dict) else None
     return [
         [
             curve.name,
@@ -136,9 +139,9 @@ def _rows(curve: Curve) -> list[list[object]]:
     ]
 
 
-def _point_labels(points: Sequence[object] | None) -> list[str] | None:
+def _point_labels(points: object, count: int) -> list[str] | None:
     """Without what all of them begin with, such as the weights of a checkpoint that has several qualities."""
-    if not points:
+    if not isinstance(points, list) or len(points) != count:
         return None
     labels = [str(point) for point in points]
     starts = {label.rpartition(", ")[0] for label in labels}
@@ -154,7 +157,8 @@ def _subtitle(curves: Sequence[Curve]) -> str:
         found = curve.meta.get("image_set")
         if isinstance(found, Mapping) and found.get("images"):
             images = _count(len(found["images"]), "image")
-            return f"{images} of {found['name']} (hash {found['hash']}), {_count(len(curves), 'curve')}"
+            digest = f" (hash {found['hash']})" if found.get("hash") else ""
+            return f"{images} of {found.get('name') or 'a set without a name'}{digest}, {_count(len(curves), 'curve')}"
     return _count(len(curves), "curve")
 
 

@@ -171,6 +171,34 @@ def children(process: int) -> list[int]:
     return found
 
 
+def test_names_of_any_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They do not end the evaluation when everything is measured."""
+    folder = tmp_path / "bytes-\udcff"
+    folder.mkdir()
+    names = ["a\udcfe.png", r"a\xfe.png", "[red]b.png", "c\n.png", "=d().png"]
+    for index, name in enumerate(names):
+        Image.fromarray(np.ascontiguousarray(chelsea()[index : index + 32, :32])).save(folder / name)
+    assert main(["eval", "-d", str(folder), "-a", "jpeg,webp", "-j", "1", "-o", str(tmp_path / "out")]) == 0
+    assert "BD-rate against 'jpeg'" in capsys.readouterr().out
+    first = results(tmp_path / "out")
+    assert first["meta"]["image_set"]["name"] == r"bytes-\xff"
+    assert set(first["results_by_sample"]) == {r"a\xfe.png", r"a\xfe.png (2)", "[red]b.png", r"c\x0a.png", "=d().png"}
+    assert "\n'=d().png" not in (tmp_path / "out" / "results.csv").read_text(encoding="utf-8")
+    assert ",'=d().png," in (tmp_path / "out" / "results.csv").read_text(encoding="utf-8")
+
+
+def test_published_points_on_other_images_are_neither_drawn_nor_compared(
+    photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["eval", "-d", str(photographs), "-a", "jpeg", "--published", "kodak", "-j", "1", "-o", str(tmp_path)]
+    assert main([*arguments, "--limit", "2"]) == 0
+    assert "curves left out of figures and comparisons (VTM" in capsys.readouterr().out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "curves left out of figures" in page
+    assert "cheng2020-anchor" not in page
+    assert "cheng2020-anchor" not in (tmp_path / "figures" / "rd-psnr.svg").read_text(encoding="utf-8")
+
+
 def test_compare_uses_stored_results_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours, compressai = tmp_path / "ours.json", tmp_path / "compressai.json"
     bpp = [0.1, 0.2, 0.4, 0.8]

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from hpcmbal.plotting.rd_curves import (
     FIGURE_FORMATS,
+    MOST_CURVES,
     DrawnCurve,
     TimedPoint,
     figure_bytes,
@@ -35,9 +38,10 @@ def curves(count: int) -> list[DrawnCurve]:
 
 
 def test_curves_differ_in_marker_and_line_not_only_in_colour() -> None:
-    (axes,) = rd_figure(curves(8), "PSNR (dB)").axes
+    (axes,) = rd_figure(curves(MOST_CURVES), "PSNR (dB)").axes
     lines = axes.get_lines()
-    assert len({line.get_marker() for line in lines}) == 8
+    assert len({line.get_marker() for line in lines}) == MOST_CURVES
+    assert len({line.get_color() for line in lines}) == MOST_CURVES
     styles = [(line._unscaled_dash_pattern, line.get_linewidth()) for line in lines]
     assert all(a != b for a, b in itertools.pairwise(styles))
 
@@ -75,12 +79,40 @@ def test_names_keep_their_dots(tmp_path: Path) -> None:
     assert min(Image.open(io.BytesIO(paths[0].read_bytes())).size) > 500
 
 
-def test_long_names_are_wrapped_and_their_legend_fits_beside_the_points() -> None:
-    name = "experiment-{}-with-a-very-long-description-of-all-its-settings-lr-0.001"
-    figure = time_figure([TimedPoint(name.format(i), 1.0 + i, 0.1 * (i + 1), 30.0) for i in range(10)])
-    figure_bytes(figure, "png")
-    legend = figure.legends[0].get_window_extent()
-    assert legend.x0 >= figure.axes[0].get_window_extent().x1
-    assert legend.y0 >= 0
-    assert legend.x1 <= figure.bbox.x1
-    assert figure.axes[0].get_window_extent().width > figure.bbox.width / 2
+def test_every_curve_is_labelled_at_its_end_in_its_colour_and_labels_do_not_overlap() -> None:
+    drawn = [
+        DrawnCurve(f"codec-{i} with a name of two lines", [(0.1, 30.0), (0.5, 35 + 0.01 * i)])
+        for i in range(MOST_CURVES)
+    ]
+    figure = rd_figure(drawn, "PSNR (dB)")
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    assert [text.get_color() for text in axes.texts] == [line.get_color() for line in axes.get_lines()]
+    boxes = sorted((Text.get_window_extent(text) for text in axes.texts), key=lambda box: box.y0)
+    assert all(lower.y1 <= upper.y0 + 1 for lower, upper in itertools.pairwise(boxes))
+    assert all(axes.bbox.x1 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_one_curve_more_than_a_figure_holds_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at most 6 curves; found 7"):
+        rd_figure(curves(MOST_CURVES + 1), "PSNR (dB)")
+
+
+@pytest.mark.parametrize(
+    "name", [r"$\frac{$", "$x_{$ & 50%", 20_000 * "x", "_hidden", "a\nb\x1b[31m", "\udcff", "漢字"]
+)
+@pytest.mark.parametrize("extension", FIGURE_FORMATS)
+def test_any_name_can_be_drawn(name: str, extension: str) -> None:
+    figure = rd_figure([DrawnCurve(name, curve.points) for curve in curves(2)], "PSNR (dB)", name)
+    assert len(figure_bytes(figure, extension)) > 1000
+    assert all(len(text.get_text()) < 100 for text in figure.axes[0].texts)
+    figure = time_figure([TimedPoint(name, 0.1, 0.5, 30.0)], name)
+    assert len(figure_bytes(figure, extension)) > 1000
+    assert len(figure.legends[0].get_texts()) == 1
+
+
+def test_pdfs_embed_their_fonts_as_truetype() -> None:
+    """Type 3 fonts are refused by many journals, and cannot be selected or searched."""
+    data = figure_bytes(rd_figure(curves(2), "PSNR (dB)"), "pdf")
+    assert b"/FontFile2" in data
+    assert b"/Type3" not in data

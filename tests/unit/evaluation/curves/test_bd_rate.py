@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -86,8 +87,17 @@ def test_non_monotonic_points_are_refused() -> None:
 
 
 def test_a_missing_metric_is_refused() -> None:
-    with pytest.raises(ComparisonRefusedError, match=r"'a' has no MS-SSIM \(dB\) at every point"):
+    with pytest.raises(ComparisonRefusedError, match=r"'a' has no MS-SSIM \(dB\) that can be compared"):
         compare_curves(curve("a"), curve("b"), MS_SSIM_DB)
+
+
+def test_a_lossless_point_is_left_out_and_the_rest_compared() -> None:
+    """Where a codec reaches the original, PSNR is infinite, in our own notation too."""
+    points = {BPP: (0.1, 0.2, 0.4, 0.8, 3.0), PSNR: (30.0, 33.0, 36.0, 39.0, math.inf)}
+    anchor = Curve("b", {BPP: (0.2, 0.4, 0.8, 1.6), PSNR: (30.0, 33.0, 36.0, 39.0)})
+    found = compare_curves(anchor, Curve("a", points))
+    assert found.bd_rate_percent == pytest.approx(-50.0, abs=1e-6)
+    assert "a: 1 point with infinite PSNR (dB) left out" in found.notes
 
 
 def test_different_images_are_refused() -> None:
