@@ -59,16 +59,20 @@ class LineReporter:
     ) -> None:
         """Nothing to tidy up."""
 
-    def start(self, total_steps: int, initial_step: int) -> None:
-        """The training begins at `initial_step` (0, or where it resumes) of `total_steps`."""
-        self._total, self._first_step = total_steps, initial_step
+    def start(self, total_steps: int | None, initial_step: int) -> None:
+        """The training begins at `initial_step` (0, or where it resumes) of `total_steps`, if that is known."""
+        self._total, self._first_step = total_steps or 0, initial_step
         self._started_at = self._spoke_at = self._clock()
+
+    def length(self, total_steps: int) -> None:
+        """There will be `total_steps` steps."""
+        self._total = total_steps
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """`step` steps are done; `metrics` of the last one, empty between two lines of the log."""
         self._metrics = metrics or self._metrics
         now = self._clock()
-        if now - self._spoke_at < LINE_SECONDS and step < self._total:
+        if now - self._spoke_at < LINE_SECONDS and step != self._total:
             return
         self._spoke_at = now
         speed = (step - self._first_step) / max(now - self._started_at, 1e-9)
@@ -104,7 +108,6 @@ class TerminalReporter:
     def __init__(self, console: Console) -> None:
         self._progress = _TrainingProgress(console)
         self._lines = LineReporter(console)
-        self._first_step = 0
 
     def __enter__(self) -> Self:
         """Nothing is shown before `start`."""
@@ -116,11 +119,14 @@ class TerminalReporter:
         """Leave the terminal as it was found, whatever happened."""
         self._progress.stop()
 
-    def start(self, total_steps: int, initial_step: int) -> None:
+    def start(self, total_steps: int | None, initial_step: int) -> None:
         """Show the bar."""
-        self._first_step = initial_step
         self._task = self._progress.add_task("training", total=total_steps, completed=initial_step, numbers="")
         self._progress.start()
+
+    def length(self, total_steps: int) -> None:
+        """Draw the bar for another length."""
+        self._progress.update(self._task, total=total_steps)
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Move the bar."""

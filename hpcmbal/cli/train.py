@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from hpcmbal.cli.settings_report import render_settings
-from hpcmbal.errors import HpcmbalError
+from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.settings import (
     ResolvedSettings,
     Source,
@@ -23,7 +24,7 @@ from hpcmbal.settings import (
     resolve_train_settings,
     setting_paths,
 )
-from hpcmbal.settings.flags import FLAGS, SWITCHES
+from hpcmbal.settings.flags import FLAG_OF_PATH, FLAGS, SWITCHES
 
 DEFAULT_PRESET = "quickstart"
 EXIT_INTERRUPTED = 130
@@ -38,6 +39,8 @@ hpcmbal train --preset standard-nano --train-data photos/ --val-data held-back/ 
 hpcmbal train --preset hierarchical-nano --gamma-s1 0.01 --save-path runs/gamma-0.01
 
 hpcmbal train --checkpoint runs/standard-nano
+
+hpcmbal train --checkpoint runs/long --cooldown 5000
 
 hpcmbal train --preset standard --set optimizer.name=soap --set schedule.name=step --dry-run
 """
@@ -80,12 +83,13 @@ def train_command(**arguments: Any) -> None:
     Settings come from, in rising precedence: defaults, --preset, --set, flags. Without --preset and --checkpoint the
     preset is quickstart. Ctrl-C saves a checkpoint before it leaves.
     """
+    started = time.monotonic()
     as_json, dry_run = arguments["as_json"], arguments["dry_run"]
     resolved = _resolve(arguments)
     if dry_run:
         _dry_run(resolved, as_json)
         return
-    _train(resolved.settings, as_json)
+    _train(resolved.settings, as_json, started)
 
 
 def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
@@ -93,7 +97,11 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
     overrides = parse_assignments(arguments["assignments"] or [])
     preset, base = arguments["preset"], None
     checkpoint = flags["--checkpoint"] or overrides.get("output.checkpoint")
-    if checkpoint is not None:
+    if arguments["cooldown"] is not None:
+        base = _cooldown(checkpoint, arguments["cooldown"], preset, {**overrides, **_given(flags)})
+        flags["--checkpoint"] = None
+        overrides.pop("output.checkpoint", None)
+    elif checkpoint is not None:
         base = _stored_settings(Path(str(checkpoint)), whole=preset is None)
     elif preset is None:
         preset = DEFAULT_PRESET
@@ -118,6 +126,29 @@ def _with_fresh_folder(resolved: ResolvedSettings) -> ResolvedSettings:
     output = output.model_copy(update={"save_path": folder})
     settings = resolved.settings.model_copy(update={"output": output})
     return dataclasses.replace(resolved, settings=settings)
+
+
+def _given(flags: dict[str, Any]) -> dict[str, object]:
+    return {FLAGS[flag]: value for flag, value in flags.items() if flag in FLAGS and value is not None}
+
+
+def _cooldown(
+    checkpoint: object, steps: int, preset: str | None, given: dict[str, object]
+) -> dict[str, dict[str, object]]:
+    """Settings of the cool-down of a checkpoint, which decide about its length and schedule."""
+    if checkpoint is None:
+        raise SettingsError("--cooldown needs the run that it branches off: give --checkpoint RUN.")
+    decided = [path for path in ("training.max_steps", "training.epochs", "schedule.name") if path in given]
+    if preset is not None or decided:
+        vain = "--preset" if preset is not None else FLAG_OF_PATH.get(decided[0], f"--set {decided[0]}")
+        raise SettingsError(f"--cooldown {steps} and the checkpoint's settings decide about {vain}; leave it out.")
+    from hpcmbal.training.checkpoint import open_checkpoint
+    from hpcmbal.training.cooldown import cooldown_settings
+
+    settings: dict[str, dict[str, object]] = cooldown_settings(
+        open_checkpoint(Path(str(checkpoint))), steps
+    ).model_dump()
+    return settings
 
 
 def _stored_settings(path: Path, *, whole: bool) -> dict[str, dict[str, object]]:
@@ -158,12 +189,12 @@ def _show_preflight(items: list[dict[str, str]]) -> None:
         typer.echo(f"  {number}. {item['name']}: {status}{item['detail']}")
 
 
-def _train(settings: TrainSettings, as_json: bool) -> None:
+def _train(settings: TrainSettings, as_json: bool, started: float) -> None:
     from hpcmbal.cli.progress import build_reporter
     from hpcmbal.training.trainer import train
 
     if not _is_first_rank():
-        train(settings)
+        train(settings, started=started)
         return
     items = _preflight(settings)
     if not as_json:
@@ -171,7 +202,7 @@ def _train(settings: TrainSettings, as_json: bool) -> None:
         _show_preflight(items)
     reporter = build_reporter(to_stderr=as_json)
     with reporter:
-        result = train(settings, reporter)
+        result = train(settings, reporter, started=started)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2, default=str))
     if result.interrupted:
@@ -205,6 +236,16 @@ def _signature() -> inspect.Signature:
         "assignments": (
             list[str] | None,
             typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting by its path; may be repeated."),
+        ),
+        "cooldown": (
+            int | None,
+            typer.Option(
+                "--cooldown",
+                metavar="STEPS",
+                min=1,
+                help="Branch off --checkpoint into a run of its own, in which the learning rate falls over so many "
+                "steps; the other run can go on.",
+            ),
         ),
         "dry_run": (
             bool,

@@ -36,4 +36,7 @@ FAMO_BALANCERS = ("linear", "log1p", "log")
 
 GAMMA_STRATEGIES = ("fixed", "linear", "cosine", "adaptive", "hierarchical")
 
+GAMMAS_OVER_PROGRESS = ("linear", "cosine", "hierarchical")
+"""Strategies that follow the fraction of training done, which is known only if the number of steps is."""
+
 TRACKERS = ("none", "wandb", "tensorboard")

@@ -30,6 +30,8 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
     "schedule.factor": (_STEP,),
     "schedule.final_factor": (Condition("schedule.name", ("cosine", "wsd")),),
     "schedule.decay_fraction": (Condition("schedule.name", ("wsd",)),),
+    "schedule.decay_start": (Condition("schedule.name", ("wsd",)),),
+    "schedule.decay_from": (Condition("schedule.name", ("wsd",)),),
     "balancing.w_lr": (_FAMO,),
     "balancing.gamma_s1": (_FAMO,),
     "balancing.gamma_s2": (_FAMO, _FIVE_TASKS),

@@ -12,6 +12,7 @@ FLAGS: dict[str, str] = {
     "--num-workers": "data.num_workers",
     "--epochs": "training.epochs",
     "--max-steps": "training.max_steps",
+    "--max-hours": "training.max_hours",
     "--learning-rate": "optimizer.learning_rate",
     "--clip-max-norm": "optimizer.clip_max_norm",
     "--seed": "training.seed",

@@ -20,13 +20,14 @@ Layer = dict[str, Entry]
 """Settings of one source (or of all, merged) by path `section.field`."""
 
 _LENGTHS = ("training.epochs", "training.max_steps")
+_TIME = "training.max_hours"
 
 
 def merge(weaker: Layer, stronger: Layer) -> Layer:
     """Lay one source over another.
 
     A stronger source that gives one of `epochs` and `max_steps` states how long the training is, so the weaker source's
-    other one goes: `--epochs 5` on a preset of 300 steps means five epochs.
+    other one goes: `--epochs 5` on a preset of 300 steps means five epochs. So does the weaker source's time limit.
     """
     merged = {**weaker, **stronger}
     given = [path for path in _LENGTHS if path in stronger and stronger[path].value is not None]
@@ -34,6 +35,8 @@ def merge(weaker: Layer, stronger: Layer) -> Layer:
         (other,) = set(_LENGTHS) - set(given)
         if other not in stronger:
             merged.pop(other, None)
+    if given and _TIME not in stronger:
+        merged.pop(_TIME, None)
     return merged
 
 

@@ -51,6 +51,15 @@ class ScheduleSettings(Section):
     decay_fraction: float = Field(
         0.1, gt=0, le=1, description="Last part of the training, in which the rate falls (wsd: warm-up, stable, decay)."
     )
+    decay_start: int | None = Field(
+        None,
+        ge=0,
+        description="Step after which the rate falls, from here to the end of the training, instead of decay_fraction "
+        "(wsd); --cooldown and --max-hours set it.",
+    )
+    decay_from: float = Field(
+        1.0, gt=0, le=1, description="Learning rate at decay_start, relative to its peak (wsd); --cooldown sets it."
+    )
 
     @field_validator("milestones")
     @classmethod
@@ -65,6 +74,11 @@ class TrainingSettings(Section):
 
     epochs: int | None = Field(None, ge=1, description="Passes over the training images.")
     max_steps: int | None = Field(None, ge=1, description="Optimiser steps; with epochs, whichever ends first.")
+    max_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Hours that a call may take: wsd begins its decay in time to finish, others save and stop.",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, crops, noise and order of images.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one optimiser step.")
     ema_decay: float = Field(

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.choices import LMBDA_RANGES
+from hpcmbal.settings.choices import FAMO_BALANCERS, GAMMAS_OVER_PROGRESS, LMBDA_RANGES
 from hpcmbal.settings.effect import TAKES_EFFECT_IF
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
@@ -51,9 +51,7 @@ class TrainSettings(CommandSettings):
         """See `CommandSettings`."""
         loss, found = self.loss, []
         if self.training.epochs is None and self.training.max_steps is None:
-            lengths = f"{setting('training.epochs')} or {setting('training.max_steps')}"
-            rule = f"the length of the training is missing; give {lengths}"
-            found.append(Contradiction("training.max_steps", rule, ("training.epochs",)))
+            found += self._unknown_length_contradictions()
         if self.balancing.name != "none" and loss.tasks == "total":
             rule = (
                 f"balancing '{self.balancing.name}' needs several tasks; "
@@ -68,6 +66,22 @@ class TrainSettings(CommandSettings):
             rule = f"ms-ssim needs patches of at least {MIN_MS_SSIM_PATCH} pixels"
             found.append(Contradiction("data.patch_size", rule, ("loss.metric",)))
         return found + (self._variable_rate_contradictions() if loss.variable_rate else [])
+
+    def _unknown_length_contradictions(self) -> list[Contradiction]:
+        """What needs to know how many steps there will be."""
+        reads = ("training.epochs", "training.max_steps", "training.max_hours")
+        steps = f"{setting('training.max_steps')} or {setting('training.epochs')}"
+        if self.training.max_hours is None:
+            rule = f"the length of the training is missing; give {steps}, or {setting('training.max_hours')}"
+            return [Contradiction("training.max_steps", rule, reads)]
+        rule = f"depends on the number of steps; give {steps} beside {setting('training.max_hours')}"
+        found = []
+        if self.schedule.name in ("cosine", "step"):
+            remedy = f", or use {setting('schedule.name', 'wsd')}"
+            found.append(Contradiction("schedule.name", rule + remedy, reads))
+        if self.balancing.name in FAMO_BALANCERS and self.balancing.gamma_strategy in GAMMAS_OVER_PROGRESS:
+            found.append(Contradiction("balancing.gamma_strategy", rule, (*reads, "balancing.name")))
+        return found
 
     def _variable_rate_contradictions(self) -> list[Contradiction]:
         loss, name, reads, found = self.loss, self.model.name, ("loss.variable_rate", "model.name"), []

@@ -50,6 +50,11 @@ class Checkpoint:
     step: int
     settings: TrainSettings
 
+    @property
+    def run(self) -> Path:
+        """Folder of the run that it belongs to, as it is found now; of a checkpoint that was moved, its own."""
+        return self.folder.parent.parent if self.folder.parent.name == CHECKPOINTS else self.folder
+
     def trainer_state(self) -> dict[str, Any]:
         """The trainer's state, on the CPU.
 
@@ -81,13 +86,16 @@ def save_checkpoint(
     *,
     weights: Mapping[str, Tensor],
     trainer_state: Mapping[str, Any],
+    stable_until: int | None = None,
 ) -> Path:
     """Write the checkpoint of `step` and remove the oldest beyond `settings.output.keep`.
+
+    The newest checkpoint at or before step `stable_until`, off which longer runs can branch, is kept beside those.
 
     Raises:
         CheckpointError: It cannot be written (a full disk, for example); earlier checkpoints are untouched.
     """
-    folder = run / CHECKPOINTS / f"step-{step:08d}"
+    folder = _folder_of(run, step)
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -113,7 +121,11 @@ def save_checkpoint(
             f"resume with --checkpoint {run}."
         ) from error
     _flush_folder(folder.parent)
-    for old in list_checkpoints(run)[: -settings.output.keep]:
+    others = list_checkpoints(run)
+    if stable_until is not None:
+        stable = [path for path in others if path <= _folder_of(run, stable_until)]
+        others = [path for path in others if path not in stable[-1:]]
+    for old in others[: -settings.output.keep]:
         shutil.rmtree(old)
     return folder
 
@@ -140,6 +152,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def read_run_settings(path: Path) -> TrainSettings:
     """Settings of the run that saved the checkpoint at `path`."""
     return open_checkpoint(path).settings
+
+
+def _folder_of(run: Path, step: int) -> Path:
+    return run / CHECKPOINTS / f"step-{step:08d}"
 
 
 def write_text_flushed(path: Path, text: str) -> None:

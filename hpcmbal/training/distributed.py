@@ -61,6 +61,14 @@ class World:
         dist.all_reduce(value, op=dist.ReduceOp.MAX)
         return bool(value.item())
 
+    def from_main(self, value: float, device: torch.device) -> float:
+        """The value that rank 0 has: what was measured on one rank and must decide the same on all."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor(value if self.is_main else 0.0, dtype=torch.float64, device=device)
+        dist.all_reduce(shared)
+        return float(shared.item())
+
     def wait(self) -> None:
         """Until every rank is here."""
         if self.size > 1:

@@ -18,7 +18,14 @@ from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.training.distributed import World, choose_device
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
-from hpcmbal.training.trainer import augmentation, checkpoint_to_resume, open_data, total_steps
+from hpcmbal.training.trainer import (
+    augmentation,
+    checkpoint_to_resume,
+    open_data,
+    planned_steps,
+    total_steps,
+    with_begun_decay,
+)
 
 SMALL_PRESET = "standard-nano"
 LONG_SECONDS = 2 * 86400.0
@@ -56,15 +63,17 @@ def run_preflight(settings: TrainSettings) -> list[PreflightItem]:
     device = choose_device(settings.training.device)
     if settings.training.num_threads is not None:
         torch.set_num_threads(settings.training.num_threads)
-    steps = total_steps(settings, len(train_images))
     checkpoint = checkpoint_to_resume(settings)
-    left = steps - (checkpoint.step if checkpoint else 0)
+    if checkpoint is not None:
+        settings = with_begun_decay(settings, checkpoint)
+    steps = planned_steps(settings, len(train_images))
+    left = None if steps is None else steps - (checkpoint.step if checkpoint else 0)
     items = [
         PreflightItem("data", "ok", f"{len(train_images)} training images, {len(validation_images)} for validation"),
         _model_item(settings),
         _device_item(device),
     ]
-    if left <= 0:
+    if left is not None and left <= 0:
         detail = f"nothing left to do: all {steps} steps are done. Raise --max-steps or --epochs to train on"
         return [*items, PreflightItem("duration", "ok", detail)]
     measured = measure_step(settings, train_images, device, steps)
@@ -86,7 +95,9 @@ class MeasuredStep:
     state_bytes: int
 
 
-def measure_step(settings: TrainSettings, images: CachedImages, device: torch.device, steps: int) -> MeasuredStep:
+def measure_step(
+    settings: TrainSettings, images: CachedImages, device: torch.device, steps: int | None
+) -> MeasuredStep:
     """Do one or two steps with a fresh state that is thrown away.
 
     Where a step with one crop is slow, the batch's time is taken as that of its crops one by one, which is an upper
@@ -175,9 +186,18 @@ def _device_item(device: torch.device) -> PreflightItem:
     return PreflightItem("device", "ok", f"{device}, {torch.get_num_threads()} threads")
 
 
-def _duration_item(settings: TrainSettings, measured: MeasuredStep, steps: int, device: torch.device) -> PreflightItem:
-    seconds = steps * measured.seconds
+def _duration_item(
+    settings: TrainSettings, measured: MeasuredStep, steps: int | None, device: torch.device
+) -> PreflightItem:
+    hours = settings.training.max_hours
     where = "this CPU" if device.type == "cpu" else str(device)
+    if hours is not None and (steps is None or steps * measured.seconds > hours * 3600):
+        detail = (
+            f"{readable_seconds(hours * 3600)} by --max-hours, about {hours * 3600 / measured.seconds:.0f} "
+            f"{'' if steps is None else f'of {steps} '}steps on {where} ({measured.seconds:.2f} s a step, measured)"
+        )
+        return PreflightItem("duration", "ok", detail)
+    seconds = (steps or 0) * measured.seconds
     detail = f"{steps} steps, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
     if seconds < LONG_SECONDS or device.type != "cpu":
         return PreflightItem("duration", "ok", detail)

@@ -9,8 +9,11 @@ from typing import Protocol
 class Reporter(Protocol):
     """Shows a training's progress; the command line has one for terminals and one for pipes."""
 
-    def start(self, total_steps: int, initial_step: int) -> None:
-        """The training begins after `initial_step` (0, or where it resumes) of `total_steps`."""
+    def start(self, total_steps: int | None, initial_step: int) -> None:
+        """The training begins after `initial_step` (0, or where it resumes) of `total_steps`, if that is known."""
+
+    def length(self, total_steps: int) -> None:
+        """There will be `total_steps` steps: an estimate while only a time limit is known, or a shorter course."""
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """`step` steps are done. `metrics` is empty between two lines of the log."""
@@ -28,7 +31,10 @@ class Reporter(Protocol):
 class SilentReporter:
     """Shows nothing: for use from Python, and for all ranks but the first."""
 
-    def start(self, total_steps: int, initial_step: int) -> None:
+    def start(self, total_steps: int | None, initial_step: int) -> None:
+        """Nothing."""
+
+    def length(self, total_steps: int) -> None:
         """Nothing."""
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -50,17 +50,17 @@ class Stepper:
         settings: Of the run.
         world: The ranks that share each batch.
         device: Where the network is.
-        total_steps: Length of the training, for schedules.
+        total_steps: Length of the training, for schedules; None if nothing depends on it.
     """
 
     def __init__(
-        self, state: TrainingState, settings: TrainSettings, world: World, device: torch.device, total_steps: int
+        self, state: TrainingState, settings: TrainSettings, world: World, device: torch.device, total_steps: int | None
     ) -> None:
         self.state = state
         self.settings = settings
         self.world = world
         self.device = device
-        self.total_steps = total_steps
+        self.total_steps: int | None = total_steps
         self._forward: Callable[..., Any] = torch.compile(state.model) if settings.training.compile else state.model
         precision = settings.training.precision
         self._bfloat16 = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
@@ -169,4 +169,5 @@ class Stepper:
             ]
             if all(math.isfinite(value) for value in by_scale):
                 finished = self.state.scale_losses.add(epoch, by_scale)
-        self.state.balancer.set_progress(min(1.0, self.state.step / self.total_steps), finished)
+        progress = min(1.0, self.state.step / self.total_steps) if self.total_steps is not None else 0.0
+        self.state.balancer.set_progress(progress, finished)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,10 @@ from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_check
 from hpcmbal.training.distributed import World, choose_device, joined_world
 from hpcmbal.training.interruption import Interruption
 from hpcmbal.training.reporting import Reporter, SilentReporter
+from hpcmbal.training.schedule import decay_step
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
+from hpcmbal.training.time_limit import Course, TimeLimit, course_in_time
 from hpcmbal.training.trackers import Tracker, open_trackers
 from hpcmbal.training.validation import validate, validation_lmbdas
 
@@ -30,31 +33,40 @@ class TrainResult:
     Attributes:
         checkpoint: The last one, complete on disk.
         step: Optimiser steps done, of `total_steps`.
-        total_steps: Length of the training.
+        total_steps: Length of the training; None if only a time limit ends it, and it had not come to its decay.
         skipped_steps: Steps left out because their gradient was not finite.
         seconds: Wall-clock time of this call.
         interrupted: Ended early by Ctrl-C or SIGTERM.
+        out_of_time: Ended early by `training.max_hours`.
         validation: Metrics of the last validation.
     """
 
     checkpoint: Path
     step: int
-    total_steps: int
+    total_steps: int | None
     skipped_steps: int
     seconds: float
     interrupted: bool
+    out_of_time: bool = False
     validation: dict[str, float] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        if self.interrupted:
-            return f"Interrupted after step {self.step} of {self.total_steps}; saved to {self.checkpoint}."
+        if self.interrupted or self.out_of_time:
+            why = "Interrupted" if self.interrupted else "Time is up"
+            of = "" if self.total_steps is None else f" of {self.total_steps}"
+            return f"{why} after step {self.step}{of}; saved to {self.checkpoint}. Go on with: {self.resume_command}"
         skipped = f", {self.skipped_steps} skipped" if self.skipped_steps else ""
         return f"Done: {self.step} steps{skipped}. Checkpoint: {self.checkpoint}"
 
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on."""
+        return f"hpcmbal train --checkpoint {shlex.quote(str(self.checkpoint.parent.parent))}"
 
-def train(settings: TrainSettings, reporter: Reporter | None = None) -> TrainResult:
+
+def train(settings: TrainSettings, reporter: Reporter | None = None, *, started: float | None = None) -> TrainResult:
     """Train as `settings` say; under `torchrun`, together with the other ranks.
 
     Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed
@@ -63,6 +75,7 @@ def train(settings: TrainSettings, reporter: Reporter | None = None) -> TrainRes
     Args:
         settings: The run. With `output.checkpoint`, it continues from there.
         reporter: Shows progress.
+        started: Since when `training.max_hours` counts, by `time.monotonic`; from this call on if not given.
 
     Raises:
         SettingsError: The folder already holds a run that this one does not continue, or settings do not fit the
@@ -73,37 +86,46 @@ def train(settings: TrainSettings, reporter: Reporter | None = None) -> TrainRes
     """
     if settings.training.num_threads is not None:
         torch.set_num_threads(settings.training.num_threads)
+    started = time.monotonic() if started is None else started
     device_type = choose_device(settings.training.device).type
     with joined_world(device_type) as world, Interruption() as interruption:
         device = choose_device(settings.training.device, world.local_rank)
-        run = _Run(settings, world, device, reporter if reporter and world.is_main else SilentReporter())
+        run = _Run(settings, world, device, reporter if reporter and world.is_main else SilentReporter(), started)
         return run.go(interruption)
 
 
 class _Run:
     """One call of `train` on one rank."""
 
-    def __init__(self, settings: TrainSettings, world: World, device: torch.device, reporter: Reporter) -> None:
-        self.settings, self.world, self.device, self.reporter = settings, world, device, reporter
+    def __init__(
+        self, settings: TrainSettings, world: World, device: torch.device, reporter: Reporter, started: float
+    ) -> None:
+        self.world, self.device, self.reporter = world, device, reporter
         self.folder = settings.output.save_path
         check_parallel(settings, world)
-        if settings.output.checkpoint is None and list_checkpoints(self.folder):
+        checkpoint = checkpoint_to_resume(settings)
+        if list_checkpoints(self.folder) and not (checkpoint and _same_folder(checkpoint.run, self.folder)):
             raise SettingsError(
                 f"{self.folder} already holds a run. Continue it with --checkpoint {self.folder}, or choose another "
                 "--save-path."
             )
+        if checkpoint is not None:
+            settings = with_begun_decay(settings, checkpoint)
+        self.settings = settings
         self.train_images, self.validation_images = open_data(settings.data)
         seed = settings.training.seed
         self.plan = BatchPlan(len(self.train_images), settings.data.batch_size, seed, world.rank, world.size)
-        self.total_steps = total_steps(settings, len(self.train_images))
+        self.total_steps = planned_steps(settings, len(self.train_images))
         self.state = build_state(settings, device)
-        checkpoint = checkpoint_to_resume(settings)
         if checkpoint is not None:
             self.state.load_state_dict(checkpoint.trainer_state())
             self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.")
         self.stepper = Stepper(self.state, settings, world, device, self.total_steps)
         self.validation: dict[str, float] = {}
         self.started = time.monotonic()
+        hours = settings.training.max_hours
+        self.limit = None if hours is None else TimeLimit(hours * 3600, started)
+        self.out_of_time = False
 
     def go(self, interruption: Interruption) -> TrainResult:
         state, first_step = self.state, self.state.step
@@ -114,31 +136,36 @@ class _Run:
         try:
             if first_step == 0:
                 self._validate(trackers)
+            self._step_began = time.monotonic()
             for batches in self._batches():
                 result = self.stepper.step(batches)
                 self._note_bad_files(batches)
+                saved = self._keep_to_time(trackers)
                 logged = self._log(trackers, result.metrics) if self._due(self.settings.output.log_every) else {}
                 self.reporter.step(state.step, logged)
                 if self._due(self.settings.output.validate_every):
                     self._validate(trackers)
-                interrupted = self.world.any(interruption.requested, self.device) and state.step < self.total_steps
-                if interrupted or self._due(self.settings.output.save_freq):
+                interrupted = self.world.any(interruption.requested, self.device) and not self._done
+                stops = interrupted or self.out_of_time
+                if not saved and (stops or self._due(self.settings.output.save_freq) or self._decay_begins):
                     self._save()
-                if interrupted:
+                if stops or self._done:
                     break
+                self._step_began = time.monotonic()
         finally:
             for tracker in trackers:
                 tracker.close()
-        saved = list_checkpoints(self.folder)
-        if not saved:
+        checkpoints = list_checkpoints(self.folder)
+        if not checkpoints:
             raise CheckpointError(f"{self.folder} holds no checkpoint although the training ended; was it removed?")
         result_ = TrainResult(
-            checkpoint=saved[-1],
+            checkpoint=checkpoints[-1],
             step=state.step,
             total_steps=self.total_steps,
             skipped_steps=state.skipped_steps,
             seconds=time.monotonic() - self.started,
             interrupted=interrupted,
+            out_of_time=self.out_of_time and not interrupted,
             validation=self.validation,
         )
         self.reporter.finish(result_)
@@ -146,7 +173,58 @@ class _Run:
 
     def _due(self, every: int) -> bool:
         """Whether something done every so many steps is due after this one; the last step always is."""
-        return self.state.step % every == 0 or self.state.step == self.total_steps
+        return self.state.step % every == 0 or self._done
+
+    @property
+    def _done(self) -> bool:
+        return self.state.step == self.total_steps
+
+    @property
+    def _decay_begins(self) -> bool:
+        """Whether this is the last moment of the stable phase, off which longer runs can branch."""
+        return self.state.step == decay_step(self.settings.schedule, self.total_steps)
+
+    def _keep_to_time(self, trackers: list[Tracker]) -> bool:
+        """Begin or shorten the decay, or stop, where `training.max_hours` asks for it; the same on every rank.
+
+        Returns:
+            Whether a checkpoint was saved: before a decay is decided, so that longer runs can branch off it.
+        """
+        if self.limit is None:
+            return False
+        self.limit.add_step(time.monotonic() - self._step_began)
+        output, step = self.settings.output, self.state.step
+        often = {"validate_every": output.validate_every, "save_freq": output.save_freq}
+        room = int(self.world.from_main(self.limit.room(**often), self.device))
+        course = course_in_time(self.settings.schedule, step, self.total_steps, room)
+        if course is None:
+            self.out_of_time = room == 0 and not self._done
+            if self.total_steps is None:
+                self.reporter.length(step + room)
+            return False
+        planned = decay_step(self.settings.schedule, self.total_steps)
+        begins = planned is None or planned >= step
+        if begins:
+            self._save()
+            self.reporter.message(
+                f"The learning rate falls from step {step} to the last, step {course.total_steps}: so many steps of "
+                f"{self.limit.step_seconds(**often):.2g} s fit into {self.settings.training.max_hours:g} hours."
+            )
+        self._follow(course, trackers)
+        return begins
+
+    def _follow(self, course: Course, trackers: list[Tracker]) -> None:
+        """Go on by another course, which is part of the settings from now on, and so of every checkpoint."""
+        schedule = self.settings.schedule.model_copy(update={"decay_start": course.decay_start})
+        length = {"max_steps": course.total_steps, "epochs": None}
+        training = self.settings.training.model_copy(update=length)
+        self.settings = self.settings.model_copy(update={"schedule": schedule, "training": training})
+        self.stepper.settings, self.stepper.total_steps = self.settings, course.total_steps
+        self.total_steps = course.total_steps
+        self.reporter.length(course.total_steps)
+        for tracker in trackers:
+            named = {"schedule/decay_start": course.decay_start, "schedule/total_steps": course.total_steps}
+            tracker.log(self.state.step, named)
 
     def _batches(self) -> Any:
         """The batches of each remaining optimiser step."""
@@ -156,7 +234,7 @@ class _Run:
             self.plan,
             augmentation(self.settings),
             start_step=self.state.step * accumulate,
-            end_step=self.total_steps * accumulate,
+            end_step=None if self.total_steps is None else self.total_steps * accumulate,
             num_workers=self.settings.data.num_workers,
             pin_memory=self.device.type == "cuda",
         )
@@ -178,6 +256,7 @@ class _Run:
         return metrics
 
     def _validate(self, trackers: list[Tracker]) -> None:
+        began = time.monotonic()
         if self.world.is_main:
             lmbdas = validation_lmbdas(self.settings)
             self.validation = validate(self.state.coding_model, self.state.loss, self.validation_images, lmbdas)
@@ -187,12 +266,28 @@ class _Run:
                 tracker.log(self.state.step, timed)
             self.reporter.validation(self.state.step, named)
         self.world.wait()
+        if self.limit is not None:
+            self.limit.validation_seconds = time.monotonic() - began
 
     def _save(self) -> None:
+        began = time.monotonic()
+        decay = decay_step(self.settings.schedule, self.total_steps)
         if self.world.is_main:
-            weights, trainer_state = self.state.coding_weights(), self.state.state_dict()
-            save_checkpoint(self.folder, self.state.step, self.settings, weights=weights, trainer_state=trainer_state)
+            save_checkpoint(
+                self.folder,
+                self.state.step,
+                self.settings,
+                weights=self.state.coding_weights(),
+                trainer_state=self.state.state_dict(),
+                stable_until=decay if decay is not None and decay < self.state.step else None,
+            )
         self.world.wait()
+        if self.limit is not None:
+            self.limit.saving_seconds = time.monotonic() - began
+
+
+def _same_folder(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
 
 
 def check_parallel(settings: TrainSettings, world: World) -> None:
@@ -219,6 +314,22 @@ def checkpoint_to_resume(settings: TrainSettings) -> Checkpoint | None:
         raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use --model-name {saved}.")
     check_resumable(checkpoint.settings, settings)
     return checkpoint
+
+
+def with_begun_decay(settings: TrainSettings, checkpoint: Checkpoint) -> TrainSettings:
+    """`settings` with the decay that a time limit had begun before `checkpoint`, unless they state one themselves.
+
+    A preset given anew does not know of it, and the rate would jump up again.
+    """
+    saved, step = checkpoint.settings, checkpoint.step
+    begun = saved.training.max_hours is not None and (saved.schedule.decay_start or step) < step
+    if settings.schedule.name != "wsd" or settings.schedule.decay_start is not None or not begun:
+        return settings
+    schedule = settings.schedule.model_copy(
+        update={"decay_start": saved.schedule.decay_start, "decay_from": saved.schedule.decay_from}
+    )
+    training = settings.training.model_copy(update={"max_steps": saved.training.max_steps, "epochs": None})
+    return settings.model_copy(update={"schedule": schedule, "training": training})
 
 
 def check_resumable(saved: TrainSettings, wanted: TrainSettings) -> None:
@@ -253,13 +364,25 @@ def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:
 
 
 def total_steps(settings: TrainSettings, images: int) -> int:
-    """Optimiser steps of a run over `images` training images."""
+    """Optimiser steps of a run over `images` training images.
+
+    Raises:
+        SettingsError: Only `training.max_hours` ends it.
+    """
+    steps = planned_steps(settings, images)
+    if steps is None:
+        raise SettingsError("The number of steps is not known: give --max-steps or --epochs beside --max-hours.")
+    return steps
+
+
+def planned_steps(settings: TrainSettings, images: int) -> int | None:
+    """Optimiser steps of a run over `images` training images; None if only `training.max_hours` ends it."""
     training = settings.training
     lengths = [] if training.max_steps is None else [training.max_steps]
     if training.epochs is not None:
         per_step = settings.data.batch_size * training.accumulate
         lengths.append(-(-training.epochs * images // per_step))
-    return min(lengths)
+    return min(lengths, default=None)
 
 
 def augmentation(settings: TrainSettings) -> Augmentation:

@@ -16,6 +16,7 @@ OF_THE_STUDY = {
     "training.seed": "seeds",
     "training.max_steps": "max_steps",
     "training.epochs": "epochs",
+    "training.max_hours": "max_steps",
     "data.train": "train_data",
     "data.val": "eval_data",
 }

@@ -123,6 +123,7 @@ def _common_layer(study: Study) -> Layer:
         "data.val": study.eval_data,
     }
     stated = {**study.settings, **{path: value for path, value in own.items() if value is not None}}
+    stated["training.max_hours"] = None  # a preset's time limit would give arms other lengths
     return merge(read_preset(study.base_preset).layer, {path: Entry(value, _STUDY) for path, value in stated.items()})
 
 

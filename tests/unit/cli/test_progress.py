@@ -108,3 +108,21 @@ def test_without_a_terminal_there_are_lines(capsys: pytest.CaptureFixture[str], 
     reporter.message("hello")
     captured = capsys.readouterr()
     assert (captured.err if to_stderr else captured.out) == "hello\n"
+
+
+def test_a_length_that_becomes_known_or_shorter_is_shown() -> None:
+    shown, clock = console(), Clock()
+    reporter = LineReporter(shown, clock)
+    reporter.start(None, 0)
+    reporter.length(50)
+    clock.now += 20
+    reporter.step(10, METRICS)
+    reporter.length(11)
+    reporter.step(11, METRICS)
+    assert [line.split()[1] for line in text_of(shown).splitlines()] == ["10/50", "11/11"]
+    bar = console(terminal=True)
+    with TerminalReporter(bar) as terminal:
+        terminal.start(None, 0)
+        terminal.length(50)
+        terminal.step(10, METRICS)
+    assert "10/50" in text_of(bar)

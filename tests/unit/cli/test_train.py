@@ -32,7 +32,8 @@ class Training:
     preflight: list[SimpleNamespace] = field(default_factory=list)
     error: BaseException | None = None
 
-    def train(self, settings: TrainSettings, reporter: object = None) -> Result:
+    def train(self, settings: TrainSettings, reporter: object = None, *, started: float) -> Result:
+        assert started > 0
         self.runs.append(settings)
         if self.error is not None:
             raise self.error
@@ -78,8 +79,8 @@ def test_no_preset_means_quickstart_and_says_so(training: Training, capsys: pyte
 
 VALUES = {
     "--model-name": "hpcm-small", "--lambda": "0.0067", "--train-data": "a", "--val-data": "b", "--batch-size": "3",
-    "--patch-size": "192", "--num-workers": "2", "--epochs": "9", "--max-steps": "8", "--learning-rate": "3e-4",
-    "--clip-max-norm": "0.5", "--seed": "11", "--device": "cuda:3", "--save-path": "c", "--log-dir": "d",
+    "--patch-size": "192", "--num-workers": "2", "--epochs": "9", "--max-steps": "8", "--max-hours": "1.5",
+    "--learning-rate": "3e-4", "--clip-max-norm": "0.5", "--seed": "11", "--device": "cuda:3", "--save-path": "c", "--log-dir": "d",
     "--checkpoint": "e", "--save-freq": "17", "--tracker": "wandb", "--wandb-project": "f", "--wandb-name": "g",
     "--gamma-s1": "0.1", "--gamma-s2": "0.2", "--gamma-s3": "0.3", "--w-lr": "0.4", "--scale-weights": "0.2,0.5,0.3",
     "--gamma-strategy": "cosine",
@@ -242,3 +243,57 @@ def test_a_checkpoint_with_a_preset_continues_in_its_folder_with_the_presets_set
     (settings,) = training.runs
     assert settings.output.save_path == Path("elsewhere/old")
     assert settings.balancing != stored.balancing
+
+
+@pytest.fixture
+def cooldowns(monkeypatch: pytest.MonkeyPatch, stored: TrainSettings) -> list[int]:
+    """Lengths of the cool-downs that were asked for; their settings are those stored, for 60 steps."""
+    lengths: list[int] = []
+
+    def cooldown_settings(_checkpoint: object, steps: int) -> TrainSettings:
+        lengths.append(steps)
+        return load_train_settings(
+            None,
+            {"output.checkpoint": "elsewhere/old", "output.save_path": "elsewhere/old-cooldown-7"},
+            {"--max-steps": 60},
+            base=stored.model_dump(),
+        )
+
+    monkeypatch.setitem(sys.modules, "hpcmbal.training.cooldown", SimpleNamespace(cooldown_settings=cooldown_settings))
+    return lengths
+
+
+def test_a_cool_down_branches_off_into_its_own_folder(training: Training, cooldowns: list[int]) -> None:
+    assert main(["train", "--checkpoint", "elsewhere/old", "--cooldown", "50"]) == 0
+    (settings,) = training.runs
+    assert cooldowns == [50]
+    assert settings.output.save_path == Path("elsewhere/old-cooldown-7")
+    assert settings.output.checkpoint == Path("elsewhere/old")
+    assert settings.training.max_steps == 60
+
+
+def test_other_settings_of_a_cool_down_may_be_given(training: Training, cooldowns: list[int]) -> None:
+    assert main(["train", "--checkpoint", "x", "--cooldown", "50", "--save-path", "mine", "--max-hours", "2"]) == 0
+    (settings,) = training.runs
+    assert settings.output.save_path == Path("mine")
+    assert settings.output.checkpoint == Path("elsewhere/old")
+    assert settings.training.max_hours == 2
+    assert cooldowns == [50]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("--cooldown 50", "--cooldown needs the run that it branches off: give --checkpoint RUN."),
+        ("--checkpoint x --cooldown 50 --max-steps 9", "decide about --max-steps; leave it out."),
+        ("--checkpoint x --cooldown 50 --set schedule.name=step", "decide about --set schedule.name; leave it out."),
+        ("--checkpoint x --cooldown 50 --preset standard", "decide about --preset; leave it out."),
+    ],
+)
+def test_what_contradicts_a_cool_down_is_refused(
+    training: Training, cooldowns: list[int], typed: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *typed.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not training.runs
+    assert not cooldowns

@@ -28,7 +28,7 @@ def preset_file(folder: Path, text: str) -> str:
 
 def test_defaults_alone_lack_a_length() -> None:
     with pytest.raises(
-        SettingsError, match=r"length of the training is missing; give training.epochs or training.max_steps"
+        SettingsError, match=r"length of the training is missing; give training.max_steps or training.epochs"
     ):
         load_train_settings()
 
@@ -213,3 +213,29 @@ def test_a_lambda_of_mse_is_refused_for_ms_ssim() -> None:
     with pytest.raises(SettingsError, match=r"a lambda of mse; published ms-ssim models use 2\.4 to 60\.5"):
         load_train_settings("quickstart", overrides)
     assert load_train_settings("quickstart", overrides | {"loss.lmbda": 2.4}).loss.lmbda == 2.4
+
+
+def test_a_length_in_steps_or_epochs_takes_the_place_of_a_presets_time_limit() -> None:
+    assert load_train_settings("quickstart").training.max_hours is not None
+    assert load_train_settings("quickstart", {}, {"--max-steps": "9"}).training.max_hours is None
+    assert load_train_settings("quickstart", {}, {"--epochs": "9"}).training.max_hours is None
+    both = load_train_settings("quickstart", {}, {"--max-steps": "9", "--max-hours": "2"}).training
+    assert (both.max_steps, both.max_hours) == (9, 2)
+    limited = load_train_settings("standard-nano", {}, {"--max-hours": "2"}).training
+    assert (limited.max_steps, limited.max_hours) == (30000, 2)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"schedule.name": "cosine"}, r"schedule.name=cosine: depends on the number of steps; give training.max_steps"),
+        ({"training.max_hours": None}, r"training.max_steps.*: the length of the training is missing"),
+        (
+            {"loss.tasks": "five", "balancing.name": "linear", "balancing.gamma_strategy": "cosine"},
+            r"balancing.gamma_strategy=cosine: depends on the number of steps",
+        ),
+    ],
+)
+def test_what_needs_a_number_of_steps_is_refused_without_one(overrides: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_train_settings("quickstart", overrides)
