@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, open_images, training_batches
-from hpcmbal.errors import CheckpointError, SettingsError
+from hpcmbal.errors import CheckpointError, SettingsError, setting
 from hpcmbal.settings import DataSettings, TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
 from hpcmbal.training.distributed import World, choose_device, joined_world
@@ -371,7 +371,10 @@ def total_steps(settings: TrainSettings, images: int) -> int:
     """
     steps = planned_steps(settings, images)
     if steps is None:
-        raise SettingsError("The number of steps is not known: give --max-steps or --epochs beside --max-hours.")
+        steps_or_epochs = f"{setting('training.max_steps')} or {setting('training.epochs')}"
+        raise SettingsError(
+            f"The number of steps is not known: give {steps_or_epochs} beside {setting('training.max_hours')}."
+        )
     return steps
 
 

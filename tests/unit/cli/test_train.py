@@ -80,8 +80,9 @@ def test_no_preset_means_quickstart_and_says_so(training: Training, capsys: pyte
 VALUES = {
     "--model-name": "hpcm-small", "--lambda": "0.0067", "--train-data": "a", "--val-data": "b", "--batch-size": "3",
     "--patch-size": "192", "--num-workers": "2", "--epochs": "9", "--max-steps": "8", "--max-hours": "1.5",
-    "--learning-rate": "3e-4", "--clip-max-norm": "0.5", "--seed": "11", "--device": "cuda:3", "--save-path": "c", "--log-dir": "d",
-    "--checkpoint": "e", "--save-freq": "17", "--tracker": "wandb", "--wandb-project": "f", "--wandb-name": "g",
+    "--learning-rate": "3e-4", "--clip-max-norm": "0.5", "--seed": "11", "--device": "cuda:3", "--save-path": "c",
+    "--log-dir": "d", "--checkpoint": "e", "--save-freq": "17", "--tracker": "wandb",
+    "--wandb-project": "f", "--wandb-name": "g",
     "--gamma-s1": "0.1", "--gamma-s2": "0.2", "--gamma-s3": "0.3", "--w-lr": "0.4", "--scale-weights": "0.2,0.5,0.3",
     "--gamma-strategy": "cosine",
 }  # fmt: skip

@@ -228,11 +228,14 @@ def test_a_length_in_steps_or_epochs_takes_the_place_of_a_presets_time_limit() -
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"schedule.name": "cosine"}, r"schedule.name=cosine: depends on the number of steps; give training.max_steps"),
+        (
+            {"schedule.name": "cosine"},
+            r"schedule.name = cosine: depends on the number of steps; give training.max_steps",
+        ),
         ({"training.max_hours": None}, r"training.max_steps.*: the length of the training is missing"),
         (
             {"loss.tasks": "five", "balancing.name": "linear", "balancing.gamma_strategy": "cosine"},
-            r"balancing.gamma_strategy=cosine: depends on the number of steps",
+            r"balancing.gamma_strategy = cosine: depends on the number of steps",
         ),
     ],
 )

@@ -125,8 +125,7 @@ def timed_run(tiny_run: Run, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> R
     def build(folder: str, hours: float, **sections: dict[str, Any]) -> TrainSettings:
         machine = {"device": "cpu", "num_threads": 1}
         training = {"max_steps": None, "max_hours": hours, **machine, **sections.pop("training", {})}
-        wsd = {"name": "wsd", "warmup_steps": 0, "decay_fraction": 0.25}
-        wsd |= sections.pop("schedule", {})
+        wsd = sections.pop("schedule", {"name": "wsd", "decay_fraction": 0.25}) | {"warmup_steps": 0}
         output = {"log_every": 1, "validate_every": 1000, "save_freq": 1000}
         return tiny_run(folder, training=training, schedule=wsd, output=output, **sections)
 
