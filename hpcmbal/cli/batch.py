@@ -9,12 +9,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
 
+from hpcmbal.atomic_file import write_bytes
 from hpcmbal.errors import DataError, HpcmbalError, SettingsError
 
 STANDARD_STREAM = Path("-")
@@ -185,24 +186,13 @@ def read_source(source: Path) -> bytes:
     return sys.stdin.buffer.read() if source == STANDARD_STREAM else read_file(source)
 
 
-def write_target(target: Path, data: bytes) -> None:
-    """Write a job's target: beside its place, flushed, then renamed, so that nobody ever sees half a file."""
+def write_target(target: Path, data: bytes, source: Path) -> None:
+    """Write a job's target so that nobody ever sees half a file; not readable by more people than its `source`."""
     if target == STANDARD_STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
+    write_bytes(target, data, readable_as=None if source == STANDARD_STREAM else source)
 
 
 def _files(path: Path, in_folder: Callable[[Path], bool]) -> list[Path]:

@@ -69,9 +69,9 @@ def compress(  # noqa: PLR0917 (typer fills them by name)
     gpus_per_task: GpusPerTask = None,
 ) -> None:
     """Compress images. Orientation, alpha, ICC profile and EXIF are kept."""
-    from hpcmbal.images.image_file import picture_extensions
+    from hpcmbal.images.formats import source_extensions
 
-    jobs = plan_jobs(inputs, output, EXTENSION, lambda path: path.suffix.lower() in picture_extensions())
+    jobs = plan_jobs(inputs, output, EXTENSION, lambda path: path.suffix.lower() in source_extensions())
     cluster = ray_engine(engine, address, cpus_per_task, gpus_per_task)
     if cluster is not None:
         check_no_workers(workers, default=1)
@@ -126,7 +126,7 @@ class Compression:
         picture = read_picture(source, str(job.source), pixel_limit=self.max_pixels)
         data = compress_picture(picture, model, self.quality)
         psnr_db = _verified_psnr_db(data, picture, model, self.max_pixels) if self.verify else None
-        write_target(job.target, data)
+        write_target(job.target, data, job.source)
         height, width = picture.pixels.shape[:2]
         return Outcome(job, len(source), len(data), height * width, psnr_db)
 

@@ -59,7 +59,7 @@ def decompress(  # noqa: PLR0917 (typer fills them by name)
         picture = decompress_container(container, model, scales)
         extension = DEFAULT_IMAGE_EXTENSION if job.target == STANDARD_STREAM else job.target.suffix
         image = write_picture(picture, extension)
-        write_target(job.target, image)
+        write_target(job.target, image, job.source)
         return Outcome(job, len(data), len(image), container.header.width * container.header.height)
 
     report(run_jobs(jobs, work, workers=workers, force=force))

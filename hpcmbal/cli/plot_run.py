@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hpcmbal.atomic_file import replacement
 from hpcmbal.errors import DataError
 
 EXAMPLES = """\
@@ -41,8 +42,8 @@ def plot_run_command(
         logs[run.stem if run.is_file() else run.name] = read_log(path)
     figure = run_figure(logs)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output, dpi=120)
+        with replacement(output) as file:
+            figure.savefig(file, format=output.suffix[1:].lower(), dpi=120)
     except OSError as error:
         raise DataError(f"Cannot write {output}: {error}. Choose another --output.") from error
     typer.echo(f"Curves of {len(logs)} run(s): {output}")

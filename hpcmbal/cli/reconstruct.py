@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpcmbal.atomic_file import replacement
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,16 +56,16 @@ def reconstruct_command(
 
 
 def write_picture(picture: Image.Image, path: Path) -> None:
-    """Write beside the final place, then rename.
+    """Write a picture in the format of its extension.
 
     Raises:
         DataError: The format is unknown or the place cannot be written.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    from PIL import Image
+
+    Image.init()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(partial)
-        partial.replace(path)
-    except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
+        with replacement(path) as file:
+            picture.save(file, Image.registered_extensions().get(path.suffix.lower(), path.suffix))
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"Cannot write {path}: {error}. Choose another --output, for example picture.png.") from error

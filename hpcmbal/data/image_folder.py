@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcmbal.errors import DataError
-from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT, read_rgb, readable_extensions
+from hpcmbal.images.formats import source_extensions
+from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT, read_rgb
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
@@ -18,8 +19,9 @@ class ImageFolder:
     """Every image file below one or more folders, in an order that depends on nothing but the names.
 
     Files are taken by their extension, in upper or lower case; whether they really are images is found out on reading.
-    Links are followed. Names that begin with a dot are left out, files and folders alike: they are thumbnails, resource
-    forks and trash, never the data set. Within a root the order is that of the relative paths' components.
+    Links are followed. Our own `.hpcm` files are no images here (see `formats`). Names that begin with a dot are left
+    out, files and folders alike: they are thumbnails, resource forks and trash, never the data set. Within a root the
+    order is that of the relative paths' components.
 
     Args:
         roots: The folders, whose images follow each other in the order given.
@@ -54,10 +56,11 @@ def _image_paths(root: Path) -> list[Path]:
     if not root.is_dir():
         raise DataError(f"{root}: not a folder but a file. Give the folder that contains the images.")
     files = _visible_files(root)
-    images = [path for path in files if path.suffix.lower() in readable_extensions()]
+    extensions = source_extensions()
+    images = [path for path in files if path.suffix.lower() in extensions]
     if not images:
         raise DataError(
-            f"{root}: no images found. {_contents(files)} Allowed are the {len(readable_extensions())} extensions "
+            f"{root}: no images found. {_contents(files)} Allowed are the {len(extensions)} extensions "
             "that Pillow reads, such as .png .jpg .webp .tif .avif, in subfolders too. Check the path."
         )
     return sorted(images, key=lambda path: path.relative_to(root).parts)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpcmbal.atomic_file import write_text
 from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import results_csv, results_document
@@ -40,22 +41,16 @@ def write_output(
     """
     folder.mkdir(parents=True, exist_ok=True)
     document = json.dumps(results_document(curves), indent=1, allow_nan=False, ensure_ascii=False)
-    _replace(folder / RESULTS_FILE, document)
-    _replace(folder / CSV_FILE, results_csv(curves))
+    write_text(folder / RESULTS_FILE, document)
+    write_text(folder / CSV_FILE, results_csv(curves))
     if table is not None:
-        _replace(folder / BD_FILE, json.dumps(dataclasses.asdict(table), indent=1, ensure_ascii=False))
+        write_text(folder / BD_FILE, json.dumps(dataclasses.asdict(table), indent=1, ensure_ascii=False))
     names = {item.name for item in left_out}
     shown = [curve for curve in curves if curve.name not in names]
     figures = draw_figures(shown)
     save_figures(figures, folder / FIGURES_FOLDER)
-    _replace(
+    write_text(
         folder / REPORT_FILE,
         render_report(shown, {**figures, **further_figures(shown)}, table, viewer, notes=left_out_lines(left_out)),
     )
     return folder / REPORT_FILE
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class SampleStore:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise DataError(f"{self.path}, line {number}: damaged. Remove the file to measure all anew.") from error
         if torn:
-            self.path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+            write_text(self.path, whole + "\n" if whole else "")
 
 
 def sample_key(description: dict[str, Any], point: str, image_hash: str) -> str:

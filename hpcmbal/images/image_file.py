@@ -8,10 +8,10 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from hpcmbal.errors import DataError, SettingsError
-from hpcmbal.images.formats import FORMAT
+from hpcmbal.images.formats import FORMAT, source_formats
 from hpcmbal.images.picture import Picture, image_of, picture_of
 from hpcmbal.images.pillow_decoding import DECODER_ERRORS, open_guarded
-from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT, readable_formats
+from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT
 
 
 def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Picture:
@@ -63,12 +63,6 @@ def write_picture(picture: Picture, extension: str) -> bytes:
     return out.getvalue()
 
 
-def picture_extensions() -> frozenset[str]:
-    """Lower-case file extensions, with their dot, of the images that can be compressed."""
-    formats = set(readable_formats()) - {FORMAT}
-    return frozenset(extension for extension, name in Image.registered_extensions().items() if name in formats)
-
-
 def read_file(path: Path) -> bytes:
     """The bytes of `path`.
 
@@ -90,9 +84,8 @@ def _check_size(image: Image.Image, pixel_limit: int) -> None:
 
 
 def _open(data: bytes, pixel_limit: int) -> Image.Image:
-    formats = [name for name in readable_formats() if name != FORMAT]
     try:
-        return open_guarded(io.BytesIO(data), formats, pixel_limit)
+        return open_guarded(io.BytesIO(data), source_formats(), pixel_limit)
     except Image.DecompressionBombError as error:
         raise DataError(
             f"more pixels than the limit of {pixel_limit:,}. Raise --max-pixels if you trust the file."

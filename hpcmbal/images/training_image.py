@@ -13,7 +13,6 @@ How a mode becomes RGB, always:
 
 from __future__ import annotations
 
-import functools
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,6 +21,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from hpcmbal.errors import DataError
+from hpcmbal.images.formats import source_formats
 from hpcmbal.images.pillow_decoding import DECODER_ERRORS, deep_as_8_bits, lab_as_srgb, open_guarded, turned_upright
 
 if TYPE_CHECKING:
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PIXEL_LIMIT = 178_956_970
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
-
-# Not pictures of pixels: EPS would start Ghostscript, WMF needs Windows, and the rest are stubs without a decoder.
-_REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
-
-
-@functools.cache
-def readable_formats() -> tuple[str, ...]:
-    """The names of the formats that are read, in the order in which Pillow tries them."""
-    Image.init()
-    return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
-
-
-@functools.cache
-def readable_extensions() -> frozenset[str]:
-    """The lower-case file extensions, with their dot, of the formats that are read."""
-    formats = set(readable_formats())
-    return frozenset(extension for extension, name in Image.registered_extensions().items() if name in formats)
 
 
 def read_rgb(path: str | Path, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> RgbImage:
@@ -92,7 +75,7 @@ def _open(path: Path, pixel_limit: int) -> Iterator[Image.Image]:
 
 def _header(file: BinaryIO, path: Path, pixel_limit: int) -> Image.Image:
     try:
-        return open_guarded(file, readable_formats(), pixel_limit)
+        return open_guarded(file, source_formats(), pixel_limit)
     except Image.DecompressionBombError as error:
         raise DataError(_too_large(path, "too many", pixel_limit)) from error
 

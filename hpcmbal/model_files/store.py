@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hpcmbal.atomic_file import replacement, write_by_path
 from hpcmbal.core.model.hpcm import HPCM
 from hpcmbal.core.model.variants import get_variant
 from hpcmbal.errors import CheckpointError
@@ -41,32 +40,23 @@ class ModelHeader:
 def save_model(
     path: Path, variant: str, state_dict: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a model file: beside its final place, flushed to the disk, then renamed.
+    """Write a model file, all of it or nothing (`atomic_file`).
 
     Raises:
         CheckpointError: It cannot be written. What was at `path` before is untouched.
     """
     header = {"format": MODEL_FORMAT, "variant": variant, "metadata": json.dumps(dict(metadata or {}), sort_keys=True)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(tensors, partial, metadata=header)
-        partial.chmod(mode)  # as other new files: safetensors makes its own readable by nobody else
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
+        write_by_path(path, lambda partial: save_file(tensors, partial, metadata=header))
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise CheckpointError(
             f"Cannot write the model {path}: {error}. Free some space or choose another place."
         ) from error
 
 
 def export_state_dict(model: Path, path: Path) -> ModelHeader:
-    """Write the weights at `model` (see `find_model`) as a plain PyTorch state dict: beside its place, then renamed.
+    """Write the weights at `model` (see `find_model`) as a plain PyTorch state dict, all of it or nothing.
 
     Returns:
         What the model file says about itself.
@@ -76,17 +66,10 @@ def export_state_dict(model: Path, path: Path) -> ModelHeader:
     """
     file = find_model(model)
     header, weights = read_header(file), read_weights(file)
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as target:
+        with replacement(path) as target:
             torch.save(weights, target)
-            target.flush()
-            os.fsync(target.fileno())
-        partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise CheckpointError(f"Cannot write {path}: {error}. Free some space or choose another --output.") from error
     return header
 

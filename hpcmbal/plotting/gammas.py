@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpcmbal.atomic_file import replacement, write_text
 from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, AdaptiveMultipliers, schedule_multipliers
 from hpcmbal.core.balance.gamma.adaptive import adaptive_limits
 from hpcmbal.core.balance.gamma.manager import checked_gammas
@@ -77,15 +79,15 @@ def key_values(initial: Sequence[float], epochs: int) -> list[GammaRow]:
 
 def write_csv(rows: Sequence[GammaRow], epochs: int, path: Path) -> None:
     """Write the key values in long form: strategy, scale, epoch, gamma."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("strategy", "scale", "epoch", "gamma"))
-        for row in rows:
-            writer.writerows(
-                (row.strategy, row.scale, f"{epoch:g}", f"{gamma:.10g}")
-                for epoch, gamma in zip(key_epochs(epochs), row.gammas, strict=True)
-            )
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("strategy", "scale", "epoch", "gamma"))
+    for row in rows:
+        writer.writerows(
+            (row.strategy, row.scale, f"{epoch:g}", f"{gamma:.10g}")
+            for epoch, gamma in zip(key_epochs(epochs), row.gammas, strict=True)
+        )
+    write_text(path, text.getvalue())
 
 
 def gamma_figure(initial: Sequence[float], epochs: int) -> Figure:
@@ -129,10 +131,10 @@ def save_gamma_figure(figure: Figure, path: Path) -> None:
     import matplotlib as mpl
 
     check_suffix(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-    with mpl.rc_context({"svg.hashsalt": "hpcmbal"}):
-        figure.savefig(path, dpi=160, metadata=metadata)
+    extension = path.suffix[1:].lower()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
+    with replacement(path) as file, mpl.rc_context({"svg.hashsalt": "hpcmbal"}):
+        figure.savefig(file, format=extension, dpi=160, metadata=metadata)
 
 
 def check_suffix(path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hpcmbal.atomic_file import write_bytes
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.style import empty_figure, figure_style
 
@@ -166,10 +167,9 @@ def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
 
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FIGURE_FORMATS) -> list[Path]:
     """Write `stem` with each format's extension (the name may hold dots), and return the paths."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(f"{stem.name}.{extension}") for extension in formats]
     for path, extension in zip(paths, formats, strict=True):
-        path.write_bytes(figure_bytes(figure, extension))
+        write_bytes(path, figure_bytes(figure, extension))
     return paths
 
 

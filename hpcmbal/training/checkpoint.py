@@ -7,15 +7,14 @@ RUN/checkpoints/step-00001000/
     manifest.json        format, step, settings, and the SHA-256 of the files above
 ```
 
-The folder is written under another name beside its final place, flushed, and renamed: a kill at any moment leaves the
-checkpoints that were there. `trainer.pt` is read with `weights_only=True`, which executes nothing.
+The folder is written beside its final place and renamed (`atomic_file`): a kill at any moment leaves the checkpoints
+that were there. `trainer.pt` is read with `weights_only=True`, which executes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ import torch
 from torch import Tensor
 
 from hpcmbal import __version__
+from hpcmbal.atomic_file import folder_replacement, replacement, write_text
 from hpcmbal.errors import CheckpointError
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.settings import TrainSettings
@@ -96,31 +96,25 @@ def save_checkpoint(
         CheckpointError: It cannot be written (a full disk, for example); earlier checkpoints are untouched.
     """
     folder = _folder_of(run, step)
-    partial = folder.with_name(f".{folder.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_model(partial / MODEL_FILE, settings.model.name, weights, {"step": step, "settings": _dump(settings)})
-        _write_flushed(partial / TRAINER_FILE, trainer_state)
-        manifest = {
-            "format": CHECKPOINT_FORMAT,
-            "version": __version__,
-            "torch": torch.__version__,
-            "step": step,
-            "settings": _dump(settings),
-            "sha256": {name: _sha256(partial / name) for name in (MODEL_FILE, TRAINER_FILE)},
-        }
-        write_text_flushed(partial / MANIFEST_FILE, json.dumps(manifest, indent=2))
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except (OSError, RuntimeError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        with folder_replacement(folder) as partial:
+            save_model(partial / MODEL_FILE, settings.model.name, weights, {"step": step, "settings": _dump(settings)})
+            with replacement(partial / TRAINER_FILE) as file:
+                torch.save(dict(trainer_state), file)
+            manifest = {
+                "format": CHECKPOINT_FORMAT,
+                "version": __version__,
+                "torch": torch.__version__,
+                "step": step,
+                "settings": _dump(settings),
+                "sha256": {name: _sha256(partial / name) for name in (MODEL_FILE, TRAINER_FILE)},
+            }
+            write_text(partial / MANIFEST_FILE, json.dumps(manifest, indent=2))
+    except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
         raise CheckpointError(
             f"Cannot save the checkpoint {folder}: {error}. Earlier checkpoints are untouched; free some space and "
             f"resume with --checkpoint {run}."
         ) from error
-    _flush_folder(folder.parent)
     others = list_checkpoints(run)
     if stable_until is not None:
         stable = [path for path in others if path <= _folder_of(run, stable_until)]
@@ -156,31 +150,6 @@ def read_run_settings(path: Path) -> TrainSettings:
 
 def _folder_of(run: Path, step: int) -> Path:
     return run / CHECKPOINTS / f"step-{step:08d}"
-
-
-def write_text_flushed(path: Path, text: str) -> None:
-    """Write a small file and wait until it is on the disk."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_flushed(path: Path, state: Mapping[str, Any]) -> None:
-    with path.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

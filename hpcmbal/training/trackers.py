@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, SettingsError
 from hpcmbal.settings import TrainSettings
 
@@ -48,9 +49,7 @@ class JsonlTracker:
 
     def _drop_after(self, step: int) -> None:
         kept = [line for line in read_log(self.path) if line["step"] <= step and step > 0]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        partial.replace(self.path)
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append a line."""

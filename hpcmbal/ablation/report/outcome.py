@@ -11,6 +11,7 @@ from hpcmbal.ablation.plan.plan import Plan
 from hpcmbal.ablation.report.study_report import write_study_report
 from hpcmbal.ablation.report.tables import csv_text, json_object, markdown
 from hpcmbal.ablation.run.records import RunRecord
+from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import CheckpointError
 
 RESULTS = "results"
@@ -45,7 +46,7 @@ def write_outcome(comparison: StudyComparison, plan: Plan, notes: Sequence[str],
     }
     try:
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            write_text(folder / name, text)
         return [*(folder / name for name in texts), *write_study_report(comparison, study, folder)]
     except OSError as error:
         raise CheckpointError(

@@ -21,6 +21,7 @@ from hpcmbal.ablation.report.table_rows import (
     mean_table,
     remarks,
 )
+from hpcmbal.atomic_file import write_text
 from hpcmbal.evaluation.environment import describe_environment
 from hpcmbal.evaluation.report.page import figure_html, fill_page, json_html
 
@@ -58,9 +59,7 @@ def write_study_report(comparison: StudyComparison, study: Mapping[str, object],
     figures = draw_study_figures(comparison, read_study_logs(comparison, folder))
     paths = save_study_figures(figures, folder / FIGURES_FOLDER)
     report = folder / REPORT_FILE
-    partial = report.with_name(f".{report.name}.partial")
-    partial.write_text(render_study_report(comparison, study, figures), encoding="utf-8")
-    partial.replace(report)
+    write_text(report, render_study_report(comparison, study, figures))
     return [*paths, report]
 
 

@@ -26,6 +26,7 @@ from typing import Self
 
 from hpcmbal.ablation.run.remote_checkpoints import fetch_newest, upload_checkpoints
 from hpcmbal.ablation.run.remote_folder import RemoteFolder, connect
+from hpcmbal.atomic_file import PARTIAL_SUFFIX
 from hpcmbal.model_files.store import CHECKPOINTS
 
 RUNS = "runs"
@@ -141,7 +142,7 @@ class _KeptInStep:
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of every finished file outside of checkpoints."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".partial")]
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(PARTIAL_SUFFIX)]
     inside = {path.relative_to(folder).as_posix(): path.stat() for path in files}
     return {
         name: (status.st_size, status.st_mtime_ns)

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import CheckpointError
-from hpcmbal.training.checkpoint import write_text_flushed
 
 RECORD_FILE = "record.json"
 
@@ -20,11 +20,8 @@ def write_record(folder: Path, record: RunRecord) -> None:
         CheckpointError: It cannot be written.
     """
     path = folder / RECORD_FILE
-    partial = folder / f".{RECORD_FILE}.partial"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text_flushed(partial, json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False) + "\n")
-        partial.replace(path)
+        write_text(path, json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise CheckpointError(
             f"Cannot write {path}: {error.strerror}. Free some space or choose another --output; the training's "

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpcmbal.atomic_file import PARTIAL_PREFIX, PARTIAL_SUFFIX, write_by_path
 from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
 
-PARTIAL = ".partial"
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Packages of the object stores that fsspec itself leaves out."""
 
@@ -53,13 +53,13 @@ class RemoteFolder:
         self.fs.invalidate_cache()
         found = self.fs.find(self.root)
         names = (path[len(self.root) :].lstrip("/") for path in found)
-        return sorted(name for name in names if not name.endswith(PARTIAL))
+        return sorted(name for name in names if not name.endswith(PARTIAL_SUFFIX))
 
     def upload(self, path: Path, name: str) -> None:
         """Put a local file at `name`: under another name first, then moved, so that nobody reads half a file."""
         target = posixpath.join(self.root, name)
-        folder, base = posixpath.split(target)
-        partial = posixpath.join(folder, f".{base}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+        folder = posixpath.dirname(target)
+        partial = posixpath.join(folder, f"{PARTIAL_PREFIX}{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
         self.fs.makedirs(folder, exist_ok=True)
         self.fs.put_file(str(path), partial)
         self.fs.mv(partial, target)
@@ -72,10 +72,7 @@ class RemoteFolder:
 
     def fetch(self, name: str, path: Path) -> None:
         """Put the file `name` at the local `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}{PARTIAL}")
-        self.fs.get_file(posixpath.join(self.root, name), str(partial))
-        partial.replace(path)
+        write_by_path(path, lambda partial: self.fs.get_file(posixpath.join(self.root, name), str(partial)))
 
     def download(self, folder: Path, *, leave_out: str) -> None:
         """Put all files below this folder into the local `folder`, but those in folders called `leave_out`."""

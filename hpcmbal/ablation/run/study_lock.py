@@ -24,7 +24,7 @@ def study_lock(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    with (folder / LOCK_FILE).open("w") as file:
+    with (folder / LOCK_FILE).open("a") as file:  # not "w": that would empty what a planted link leads to
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -12,6 +12,7 @@ from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, faile
 from hpcmbal.ablation.run.record_file import read_record, write_record
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.ablation.run.storage import StudyStorage
+from hpcmbal.atomic_file import write_text
 from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError
 
@@ -103,8 +104,7 @@ def write_study(plan: Plan, folder: Path) -> None:
         CheckpointError: The folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / STUDY_FILE).write_text(study_text(plan.study), encoding="utf-8")
+        write_text(folder / STUDY_FILE, study_text(plan.study))
     except OSError as error:
         raise CheckpointError(
             f"Cannot write {folder / STUDY_FILE}: {error.strerror}. Choose another folder with --output."

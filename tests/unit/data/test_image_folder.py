@@ -38,6 +38,13 @@ def test_extensions_are_known_in_any_case_and_others_are_left_out(tmp_path: Path
     assert names_below(tmp_path, ImageFolder(tmp_path)) == ["a.PNG", "b.JpEg"]
 
 
+def test_our_own_files_are_never_images_whatever_is_in_them(tmp_path: Path) -> None:
+    """Pillow reads them once `hpcmbal` is imported; measured as originals, they would flatter every codec."""
+    save_images(tmp_path, "a.png", "b.hpcm", "c.HPCM")
+    (tmp_path / "damaged.hpcm").write_bytes(b"HPCM\x10")
+    assert names_below(tmp_path, ImageFolder(tmp_path)) == ["a.png"]
+
+
 def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     save_images(tmp_path, "a.png", "._a.png", ".trash/b.png")
     assert names_below(tmp_path, ImageFolder(tmp_path)) == ["a.png"]

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from hpcmbal.errors import DataError
-from hpcmbal.images.training_image import read_rgb, readable_extensions, readable_formats
+from hpcmbal.images.formats import source_extensions, source_formats
+from hpcmbal.images.training_image import read_rgb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -269,8 +270,8 @@ def test_names_may_be_in_any_script(tmp_path: Path) -> None:
     assert read_rgb(path).shape == (3, 2, 3)
 
 
-def test_stubs_and_programs_are_not_readable_formats() -> None:
-    assert {"PNG", "JPEG", "WEBP", "TIFF"} <= set(readable_formats())
-    assert not {"EPS", "WMF", "MPEG"} & set(readable_formats())
-    assert {".png", ".jpg", ".jpeg", ".webp", ".tif"} <= readable_extensions()
-    assert not {".eps", ".pdf", ".mpg"} & readable_extensions()
+def test_stubs_and_programs_are_not_source_formats() -> None:
+    assert {"PNG", "JPEG", "WEBP", "TIFF"} <= set(source_formats())
+    assert not {"EPS", "WMF", "MPEG", "HPCM"} & set(source_formats())
+    assert {".png", ".jpg", ".jpeg", ".webp", ".tif"} <= source_extensions()
+    assert not {".eps", ".pdf", ".mpg", ".hpcm"} & source_extensions()

@@ -158,7 +158,7 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("hpcmbal.ablation.run.record_file.write_text_flushed", full)
+    monkeypatch.setattr("hpcmbal.ablation.run.record_file.write_text", full)
     with pytest.raises(CheckpointError, match="No space left on device"):
         write_record(tmp_path, record_of(task, steps=99))
     assert read_record(tmp_path) == record_of(task)
