@@ -62,6 +62,10 @@ class HpcmbalError(Exception):
         return _MENTION.sub(lambda found: words(found[1], found[2]), super().__str__())
 
 
+class HpcmbalWarning(UserWarning):
+    """Base of the warnings that a user should read: the command line shows each as one line."""
+
+
 class SettingsError(HpcmbalError):
     """A setting, preset or flag is wrong; carries every problem that was found, not only the first."""
 

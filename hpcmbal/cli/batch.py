@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from hpcmbal.atomic_file import write_bytes
-from hpcmbal.errors import DataError, HpcmbalError, SettingsError
+from hpcmbal.errors import DataError, HpcmbalError, HpcmbalWarning, SettingsError
 
 STANDARD_STREAM = Path("-")
 _EXIT_OS_ERROR = 1
@@ -220,15 +220,13 @@ def _bits_per_pixel(outcome: Outcome) -> float:
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """Show warnings about pictures as one line each, with the file's name; others as Python does."""
+    """Show our own warnings as one line each, with the file's name; others as Python does."""
     with warnings.catch_warnings():
-        from hpcmbal.images.picture import PictureWarning
-
-        warnings.simplefilter("always", PictureWarning)
+        warnings.simplefilter("always", HpcmbalWarning)
         show = warnings.showwarning
 
         def show_line(message: Warning | str, category: type[Warning], *details: object) -> None:
-            if issubclass(category, PictureWarning):
+            if issubclass(category, HpcmbalWarning):
                 show_warning(getattr(_current, "source", ""), str(message))
             else:
                 show(message, category, *details)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hpcmbal.cli.batch import STANDARD_STREAM, CheckedWork, Job, Outcome, progress_bar, show_warning
 from hpcmbal.cli.engine_options import on_every_node
 from hpcmbal.engines.engine import Lost
-from hpcmbal.errors import HpcmbalError, SettingsError
+from hpcmbal.errors import HpcmbalError, HpcmbalWarning, SettingsError
 
 if TYPE_CHECKING:
     from hpcmbal.engines.engine import Engine
@@ -55,10 +55,8 @@ class _RemoteWork:
     work: CheckedWork
 
     def __call__(self, job: Job) -> Outcome:
-        from hpcmbal.images.picture import PictureWarning
-
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", PictureWarning)
+            warnings.simplefilter("always", HpcmbalWarning)
             outcome = self.work.attempt(job)
-        about = tuple(str(warning.message) for warning in caught if issubclass(warning.category, PictureWarning))
+        about = tuple(str(warning.message) for warning in caught if issubclass(warning.category, HpcmbalWarning))
         return dataclasses.replace(outcome, warnings=about)

@@ -49,7 +49,7 @@ def compress(  # noqa: PLR0917 (typer fills them by name)
     output: Output = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Packaged model's name, model file, checkpoint or run; else the default."),
+        typer.Option("--model", help="Packaged model's name, model file, checkpoint, run or id; else the default."),
     ] = None,
     quality: Annotated[
         float | None,

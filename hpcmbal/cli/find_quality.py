@@ -36,7 +36,7 @@ def find(
     target_psnr: Annotated[
         float | None, typer.Option("--target-psnr", min=0, help="Smallest file of at least this PSNR, in dB.")
     ] = None,
-    model: Annotated[Path | None, typer.Option("--model", "-m", help="A model of variable rate.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="A model of variable rate, by any name.")] = None,
     anchor: Annotated[str | None, typer.Option("--anchor", "-a", help="A classical codec, such as jpeg.")] = None,
     device: Annotated[str, typer.Option("--device", help="Where the model runs: cpu, cuda, cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
@@ -60,12 +60,14 @@ def find(
     typer.echo(f"quality {found.quality:g}: {bpp:.4f} bpp, {psnr:.2f} dB ({found.trials} trials)")
 
 
-def _model(pixels: RgbImage, path: Path, device: str) -> tuple[Coder, QualityScale]:
+def _model(pixels: RgbImage, name: str, device: str) -> tuple[Coder, QualityScale]:
     from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
     from hpcmbal.evaluation.find_quality import QualityScale
+    from hpcmbal.model_files.find import find_model
 
+    path = find_model(name)
     # Asking for a quality refuses models of one rate, with the reason.
-    codec = ModelCodec(str(path), operating_points(path, [50.0]), device)
+    codec = ModelCodec(name, operating_points(path, [50.0]), device)
     return lambda quality: codec.code_at(pixels, ModelPoint(path, quality)), QualityScale(1, 100)
 
 

@@ -32,5 +32,6 @@ def import_checkpoint(
 
     weights = import_official(file, model_name)
     target = output if output.suffix == Path(MODEL_FILE).suffix else output / MODEL_FILE
-    save_model(target, weights.model_name, weights.state_dict, {"imported_from": file.name})
+    about = {"imported_from": file.name}
+    save_model(target, weights.model_name, weights.state_dict, about, rates=weights.rates)
     typer.echo(f"{target}: {weights.model_name}, {weights.parameters:,} parameters.")

@@ -41,7 +41,7 @@ def describe_file(data: bytes) -> dict[str, Any]:
         BitstreamError: The file is damaged, or ends before its first segment is complete.
     """
     from hpcmbal.codec.bitstream import MAX_SIDE, RATE_STEPS, VERSION, read_container
-    from hpcmbal.core.entropy.segments import SEGMENTS
+    from hpcmbal.core.scales import SEGMENTS
 
     container = read_container(data, allow_truncated=True, pixel_limit=MAX_SIDE**2)
     header = container.header

@@ -30,8 +30,9 @@ def reconstruct_command(
         Path | None, typer.Argument(metavar="[IMAGE]", help="A photo; a bundled, held-back one if not given.")
     ] = None,
     model: Annotated[
-        Path, typer.Option("--model", metavar="PATH", help="A run's folder, a checkpoint or a model file.")
-    ] = Path("runs/quickstart"),
+        str,
+        typer.Option("--model", metavar="MODEL", help="Packaged model's name, model file, checkpoint, run or id."),
+    ] = "runs/quickstart",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="The picture to write.")] = Path(
         "reconstruction.png"
     ),
@@ -43,10 +44,11 @@ def reconstruct_command(
     from hpcmbal.data import open_images
     from hpcmbal.evaluation.reconstruction import reconstruct
     from hpcmbal.images.training_image import read_rgb
-    from hpcmbal.model_files.store import load_model
+    from hpcmbal.model_files.find import find_model
+    from hpcmbal.model_files.store import load_network
     from hpcmbal.plotting.comparison import side_by_side
 
-    network = load_model(model)
+    network = load_network(find_model(model))
     pixels = open_images(None, "held-back").read(0) if image is None else read_rgb(image)
     result = reconstruct(network, pixels, quality)
     caption = f"{network.variant.name}: {result.bpp:.3f} bpp, {result.psnr_db:.2f} dB"

@@ -17,7 +17,8 @@ import zlib
 from dataclasses import dataclass, field
 
 from hpcmbal.codec.byte_reader import ByteReader, TruncatedError, write_varint
-from hpcmbal.core.entropy.segments import SEGMENTS, Segment
+from hpcmbal.core.entropy.segments import Segment
+from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError
 
 MAGIC = b"HPCM"

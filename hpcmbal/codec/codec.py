@@ -33,7 +33,7 @@ def compress(
 
     Args:
         image: Any single image that Pillow opens; see docs/format.md for what becomes of each mode.
-        model: A loaded model, the name of a packaged one, a path, or None for the packaged default.
+        model: A loaded model, any name of one (see `hpcmbal.model_files.find`), or None for the packaged default.
         quality: 1 (smallest) to 100 (best), 50 if None; only for models of variable rate.
         device: Where to load a model that is not loaded yet.
 
@@ -75,7 +75,7 @@ def compress_picture(picture: Picture, model: CodecModel, quality: float | None 
 def decompress(
     data: bytes,
     *,
-    model: CodecModel | None = None,
+    model: CodecModel | str | Path | None = None,
     model_dirs: Sequence[str | Path] = (),
     scales: int = ALL_SCALES,
     allow_truncated: bool = False,
@@ -86,7 +86,7 @@ def decompress(
 
     Args:
         data: The file.
-        model: The model; found by the file's model id if None.
+        model: The model that wrote it, loaded or by any of its names; found by the file's model id if None.
         model_dirs: Where to search for the model, before HPCMBAL_MODEL_DIR and the packaged ones.
         scales: How many scales to decode, 0 to 3; fewer give a preview, of which the missing latents are predicted.
         allow_truncated: Decode what is complete in a file that was cut off.
@@ -102,7 +102,12 @@ def decompress(
         SettingsError: `scales` is not 0 to 3.
     """
     container = read_container(data, allow_truncated=allow_truncated, pixel_limit=pixel_limit)
-    loaded = find_codec_model(container.header.model_id, model_dirs, device=device) if model is None else model
+    if model is None:
+        loaded = find_codec_model(container.header.model_id, model_dirs, device=device)
+    elif isinstance(model, CodecModel):
+        loaded = model
+    else:
+        loaded = load_codec_model(model, model_dirs=model_dirs, device=device)
     return image_of(decompress_container(container, loaded, scales))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms
 
-from hpcmbal.errors import DataError
+from hpcmbal.errors import DataError, HpcmbalWarning
 from hpcmbal.images.pillow_decoding import DECODER_ERRORS, deep_as_8_bits, lab_as_srgb, turned_upright
 
 Bytes2d = npt.NDArray[np.uint8]
@@ -19,7 +19,7 @@ SINGLE_PICTURE_FORMATS = frozenset({"MPO"})
 """Formats whose further frames are previews and gain maps of the first, not an animation."""
 
 
-class PictureWarning(UserWarning):
+class PictureWarning(HpcmbalWarning):
     """Something about an image that the format cannot keep, such as bits beyond 8."""
 
 

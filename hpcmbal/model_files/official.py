@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,28 +9,24 @@ import torch
 from torch import Tensor
 
 from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
-from hpcmbal.core.model.hpcm import CODER_TABLES, HPCM
+from hpcmbal.core.model.hpcm import CODER_TABLES, HPCM, RATES_ENTRY, rates_of_entries
+from hpcmbal.core.model.rates import Rates, fit_rates
 from hpcmbal.core.model.variants import VARIANTS, get_variant
-from hpcmbal.errors import CheckpointError
+from hpcmbal.errors import CheckpointError, SettingsError
+from hpcmbal.model_files.torch_file import read_torch_file
+from hpcmbal.model_files.weights import checked_weights, listed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PARALLEL_PREFIX = "module."
 _NESTED_KEY = "state_dict"
-_DAMAGE = (
-    pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
-    struct.error,
-)  # fmt: skip
-"""What torch's reader raises for a file that is not a whole checkpoint of tensors."""
 _CONSTANTS = (
     "entropy_estimation.beta",
     "entropy_estimation.scale_lower_bound.bound",
     "entropy_estimation.likelihood_lower_bound.bound",
 )
 """Entries that hold constants of the network and no weights; a file may leave them out."""
-_SHOWN = 8
-"""Entries of each kind that a message lists; the rest is counted."""
 
 
 class OfficialWeights(NamedTuple):
@@ -42,11 +36,13 @@ class OfficialWeights(NamedTuple):
         model_name: Public name of the variant.
         state_dict: Every entry of `HPCM(variant).state_dict()`, floating point in float32, coder tables empty.
         parameters: Number of values in the variant's parameters.
+        rates: What they were trained for.
     """
 
     model_name: str
     state_dict: dict[str, Tensor]
     parameters: int
+    rates: Rates
 
 
 class Mismatch(NamedTuple):
@@ -72,22 +68,25 @@ def import_official(path: Path, model_name: str | None = None) -> OfficialWeight
         model_name: The variant. If not given, the one that the entries belong to.
 
     Raises:
-        CheckpointError: The file cannot be read, is no state dict, holds values that are not finite, or does not fit;
-            the message lists missing, unexpected and misshapen entries.
+        CheckpointError: The file cannot be read, is no state dict, holds what cannot be weights (see
+            `checked_weights`), or does not fit; the message lists missing, unexpected and misshapen entries.
         SettingsError: `model_name` is unknown.
     """
-    entries = read_entries(path)
+    entries = checked_weights(read_entries(path), str(path))
+    rates = _rates(entries, path)
+    entries.pop(RATES_ENTRY, None)
     name = get_variant(model_name).name if model_name is not None else closest_variant(entries)
     model = _skeleton(name)
     mismatch = compare(entries, model)
     if mismatch.total:
         hint = "" if model_name is not None else " (the closest variant)"
         raise CheckpointError(f"{path} does not fit {name}{hint}: {_describe(mismatch)}.")
-    broken = sorted(key for key, value in entries.items() if value.is_floating_point() and not value.isfinite().all())
-    if broken:
-        raise CheckpointError(f"{path} holds values that are not finite: {_listed(broken)}. Download it again.")
     state_dict = {key: _converted(entries, key, like) for key, like in model.state_dict().items()}
-    return OfficialWeights(name, state_dict, sum(parameter.numel() for parameter in model.parameters()))
+    try:
+        rates = fit_rates(rates, model.variant.gains_range, name)
+    except SettingsError as error:
+        raise CheckpointError(f"{path} says of its rates what cannot be: {error}") from error
+    return OfficialWeights(name, state_dict, sum(parameter.numel() for parameter in model.parameters()), rates)
 
 
 def read_entries(path: Path) -> dict[str, Tensor]:
@@ -96,7 +95,7 @@ def read_entries(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: The file cannot be read or holds something else.
     """
-    content = _load(path)
+    content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get(_NESTED_KEY), Mapping):
         content = content[_NESTED_KEY]
     if not isinstance(content, Mapping) or not content:
@@ -134,22 +133,17 @@ def compare(entries: Mapping[str, Tensor], model: HPCM) -> Mismatch:
     )
 
 
+def _rates(entries: Mapping[str, Tensor], path: Path) -> Rates | None:
+    try:
+        return rates_of_entries(entries)
+    except SettingsError as error:
+        raise CheckpointError(f"{path} says of its rates what cannot be: {error}") from error
+
+
 def _skeleton(name: str) -> HPCM:
     """The variant's network without memory for its weights."""
     with torch.device("meta"):
         return HPCM(get_variant(name))
-
-
-def _load(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except _DAMAGE as error:
-        raise CheckpointError(
-            f"{path} is no PyTorch checkpoint of plain tensors: it is another kind of file, damaged, or holds Python "
-            "objects, which are never loaded."
-        ) from error
 
 
 def _converted(entries: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
@@ -162,10 +156,5 @@ def _converted(entries: Mapping[str, Tensor], key: str, like: Tensor) -> Tensor:
 
 
 def _describe(mismatch: Mismatch) -> str:
-    parts = [f"{len(keys)} {kind}: {_listed(keys)}" for kind, keys in mismatch._asdict().items() if keys]
+    parts = [f"{len(keys)} {kind}: {listed(keys)}" for kind, keys in mismatch._asdict().items() if keys]
     return "; ".join(parts)
-
-
-def _listed(keys: list[str] | tuple[str, ...]) -> str:
-    rest = len(keys) - _SHOWN
-    return ", ".join(keys[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -12,6 +12,7 @@ from hpcmbal.atomic_file import replacement, write_text
 from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, AdaptiveMultipliers, schedule_multipliers
 from hpcmbal.core.balance.gamma.adaptive import adaptive_limits
 from hpcmbal.core.balance.gamma.manager import checked_gammas
+from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SCALES = ("s1", "s2", "s3")
 SUFFIXES = (".png", ".svg", ".pdf")
 LOOKS: dict[str, tuple[str, str | tuple[int, tuple[float, ...]], float]] = {
     "fixed": ("#7F7F7F", (0, (1, 1.2)), 1.8),

@@ -30,6 +30,7 @@ from hpcmbal.atomic_file import folder_replacement, replacement, write_text
 from hpcmbal.errors import CheckpointError
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.rates import trained_rates
 
 CHECKPOINT_FORMAT = "hpcmbal-checkpoint-1"
 TRAINER_FILE = "trainer.pt"
@@ -98,7 +99,8 @@ def save_checkpoint(
     folder = _folder_of(run, step)
     try:
         with folder_replacement(folder) as partial:
-            save_model(partial / MODEL_FILE, settings.model.name, weights, {"step": step, "settings": _dump(settings)})
+            about = {"step": step, "settings": _dump(settings)}
+            save_model(partial / MODEL_FILE, settings.model.name, weights, about, rates=trained_rates(settings))
             with replacement(partial / TRAINER_FILE) as file:
                 torch.save(dict(trainer_state), file)
             manifest = {

@@ -14,9 +14,10 @@ from torch.optim.swa_utils import AveragedModel
 from hpcmbal.core.balance.balancer import Balancer
 from hpcmbal.core.balance.balancers import build_balancer
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
-from hpcmbal.core.model import HPCM, get_variant
+from hpcmbal.core.model import HPCM
 from hpcmbal.core.optim.registry import build_optimizer
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.rates import trained_rates
 
 
 @dataclass
@@ -129,7 +130,7 @@ def update_moving_average(
 def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     """A fresh training: the seed decides the initial weights, the same on every rank and device."""
     torch.manual_seed(settings.training.seed)
-    model = HPCM(get_variant(settings.model.name)).to(device).train()
+    model = HPCM(settings.model.name, trained_rates(settings)).to(device).train()
     if settings.training.channels_last:
         model = model.to(memory_format=torch.channels_last)
     middle = math.sqrt(math.prod(settings.lmbda_range)) if settings.loss.variable_rate else settings.loss.lmbda

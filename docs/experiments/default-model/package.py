@@ -9,12 +9,11 @@ import argparse
 from pathlib import Path
 
 from hpcmbal import __version__
-from hpcmbal.codec.codec_model import MODEL_ID_KEY
-from hpcmbal.model_files.identity import model_id
-from hpcmbal.model_files.store import load_model, save_model
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import load_network, save_model
 from hpcmbal.training.checkpoint import open_checkpoint
 
-LARGEST_BYTES = 8 * 10**6
+LARGEST_BYTES = 10**7
 
 
 def main() -> None:
@@ -27,9 +26,8 @@ def main() -> None:
     arguments = parser.parse_args()
     checkpoint = open_checkpoint(arguments.run)
     settings = checkpoint.settings
-    network = load_model(arguments.run)
+    network = load_network(find_model(arguments.run))
     metadata = {
-        MODEL_ID_KEY: model_id(network).hex(),
         "steps": checkpoint.step,
         "hours": arguments.hours,
         "training_data": arguments.data,
@@ -38,9 +36,10 @@ def main() -> None:
         "patch_size": settings.data.patch_size,
         "hpcmbal": __version__,
     }
-    save_model(arguments.output, network.variant.name, network.state_dict(), metadata)
+    name, weights = network.variant.name, network.state_dict()
+    identity = save_model(arguments.output, name, weights, metadata, rates=network.rates)
     size = arguments.output.stat().st_size
-    print(f"{arguments.output}: {size:,} bytes, model id {metadata[MODEL_ID_KEY]}, {checkpoint.step} steps")
+    print(f"{arguments.output}: {size:,} bytes, model id {identity.hex()}, {checkpoint.step} steps")
     if size > LARGEST_BYTES:
         raise SystemExit(f"A packaged model may have {LARGEST_BYTES:,} bytes.")
 

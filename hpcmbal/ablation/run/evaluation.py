@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
-
 from hpcmbal.ablation.run.records import Sample
 from hpcmbal.core.loss import RateDistortionLoss
-from hpcmbal.data import ImageSource, validation_images
+from hpcmbal.data import ImageSource
 from hpcmbal.errors import NumericalError
-from hpcmbal.model_files.store import load_model
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import load_network
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import choose_device
+from hpcmbal.training.validation import score_images
 
 
-@torch.inference_mode()
 def evaluate_run(folder: Path, settings: TrainSettings, images: ImageSource) -> tuple[Sample, ...]:
     """Code every image, whole, with the weights of the run's newest checkpoint, at the run's lambda.
 
@@ -28,23 +27,14 @@ def evaluate_run(folder: Path, settings: TrainSettings, images: ImageSource) -> 
         DataError: An image cannot be read.
         CheckpointError: The checkpoint cannot be read.
     """
-    device = choose_device(settings.training.device)
-    model = load_model(folder).to(device).eval()
+    model = load_network(find_model(folder)).to(choose_device(settings.training.device))
     loss = RateDistortionLoss(metric=settings.loss.metric)
-    lmbda = torch.full((1,), settings.loss.lmbda, device=device)
     samples = []
-    for item in validation_images(images):
-        x = item.image.to(device)
-        output = model(x, lmbda if model.rate_gains is not None else None)
-        output["x_hat"] = output["x_hat"].clamp(0, 1)
-        values = loss(output, x, lmbda).record.scalars()
-        sample = Sample(
-            _short_name(item.name, settings.data.val),
-            **{name: float(values[name]) for name in ("bpp", "mse", "psnr_db", "j")},
-        )
-        if not all(math.isfinite(value) for value in (sample.bpp, sample.mse, sample.psnr_db, sample.j)):
-            raise NumericalError(f"The trained network gave NaN or infinity for {item.name}: the training diverged.")
-        samples.append(sample)
+    for name, values in score_images(model, loss, images, [settings.loss.lmbda]):
+        kept = {key: float(values[key]) for key in ("bpp", "mse", "psnr_db", "j")}
+        if not all(map(math.isfinite, kept.values())):
+            raise NumericalError(f"The trained network gave NaN or infinity for {name}: the training diverged.")
+        samples.append(Sample(_short_name(name, settings.data.val), **kept))
     return tuple(samples)
 
 

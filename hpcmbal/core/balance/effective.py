@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hpcmbal.core.balance.task_layout import SCALE_NAMES, TaskLayout
+from hpcmbal.core.balance.task_layout import TaskLayout
 from hpcmbal.core.balance.weighting import lmbda_ratio
+from hpcmbal.core.scales import SCALES
 
 
 class EffectiveWeights:
@@ -37,8 +38,8 @@ class EffectiveWeights:
         parts = self._weights * self._losses
         parts = parts / parts.sum().clamp_min(torch.finfo(parts.dtype).tiny)
         scales = torch.tensor(self.layout.scales, device=parts.device)
-        totals = torch.zeros(len(SCALE_NAMES), dtype=parts.dtype, device=parts.device).index_add(0, scales, parts)
-        return dict(zip(SCALE_NAMES, totals.tolist(), strict=True))
+        totals = torch.zeros(len(SCALES), dtype=parts.dtype, device=parts.device).index_add(0, scales, parts)
+        return dict(zip(SCALES, totals.tolist(), strict=True))
 
     def metrics(self) -> dict[str, float]:
         """The last step's `effective_weights/<task>`, `scale_contrib/<scale>` and `lmbda_eff_ratio`.

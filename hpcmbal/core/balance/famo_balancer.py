@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from hpcmbal.core.balance.effective import EffectiveWeights
 from hpcmbal.core.balance.famo import FamoLogits
 from hpcmbal.core.balance.gamma import ScaleGammaManager
-from hpcmbal.core.balance.task_layout import SCALE_NAMES, TaskLayout
+from hpcmbal.core.balance.task_layout import TaskLayout
 from hpcmbal.core.balance.weighting import WEIGHTINGS, check_losses, preserve_sides, scale_modulation
+from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class FamoBalancer:
         """Raw and effective weights, scale contributions, gammas, and the factor on lmbda."""
         values = {f"weights/{name}": weight for name, weight in self.task_weights.items()}
         gammas = self.gammas.gammas if self.layout.scales else self.gammas.gammas[:1]
-        values |= {f"gamma/{name}": gamma for name, gamma in zip(SCALE_NAMES, gammas, strict=False)}
+        values |= {f"gamma/{name}": gamma for name, gamma in zip(SCALES, gammas, strict=False)}
         return values | self.effective.metrics()
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SCALE_NAMES = ("s1", "s2", "s3")
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,13 @@ class TaskLayout:
         distortion = tuple(i for i, name in enumerate(names) if name.endswith("distortion"))
         rate = tuple(i for i, name in enumerate(names) if name.endswith("bpp"))
         prefixes = [name.partition("_")[0] for name in names]
-        scaled = [prefix in SCALE_NAMES for prefix in prefixes]
+        scaled = [prefix in SCALES for prefix in prefixes]
         if len(distortion) + len(rate) < len(names) or any(scaled) != all(scaled):
             raise SettingsError(
                 f"Task names should end in 'distortion' or 'bpp', and all or none begin with 's1_', 's2_' or 's3_'. "
                 f"Found {list(names)}."
             )
-        scales = tuple(SCALE_NAMES.index(prefix) for prefix in prefixes) if all(scaled) else None
+        scales = tuple(SCALES.index(prefix) for prefix in prefixes) if all(scaled) else None
         return cls(tuple(names), distortion, rate, scales)
 
     @property

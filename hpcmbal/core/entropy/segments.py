@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SEGMENTS = ("z", "s1", "s2", "s3")
-"""Side information first, then the latents coarse to fine; each part needs those before it."""
-
 
 class Segment(NamedTuple):
     """One coded part of an image: its bytes, and the CRC-32 of the symbols that they decode to (None: do not check)."""

@@ -1,7 +1,8 @@
 """The network: `HPCM` in every `Variant`."""
 
 from hpcmbal.core.model.hpcm import HPCM, ModelOutput, ScaleBits
-from hpcmbal.core.model.variants import PAPER_RANGE, VARIANTS, LmbdaRange, Variant, get_variant
+from hpcmbal.core.model.rates import LmbdaRange, OneRate, Rates
+from hpcmbal.core.model.variants import PAPER_RANGE, VARIANTS, Variant, get_variant
 
 __all__ = [
     "HPCM",
@@ -9,6 +10,8 @@ __all__ = [
     "VARIANTS",
     "LmbdaRange",
     "ModelOutput",
+    "OneRate",
+    "Rates",
     "ScaleBits",
     "Variant",
     "get_variant",

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from hpcmbal.core.model.attention import WindowCrossAttention
 from hpcmbal.core.model.blocks import DepthwiseBlock, conv1x1
 from hpcmbal.core.model.indexing import put, take
-from hpcmbal.core.model.schedule import SCALES, STEPS_PER_SCALE, CodingPlan, Step, coding_plan
+from hpcmbal.core.model.schedule import STEPS_PER_SCALE, CodingPlan, Step, coding_plan
 from hpcmbal.core.model.variants import Variant
+from hpcmbal.core.scales import SCALES
 
 ATTENTION_WINDOWS = (4, 8, 8)
 """Sides of the attention windows at s1, s2, s3, in latents of the scale's own grid."""

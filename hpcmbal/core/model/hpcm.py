@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
 import torch
@@ -11,10 +13,12 @@ from torch.nn import functional as F
 from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
 from hpcmbal.core.model.context import HierarchicalContext
 from hpcmbal.core.model.indexing import take
-from hpcmbal.core.model.rate import RateGains
+from hpcmbal.core.model.rate_gains import RateGains
+from hpcmbal.core.model.rates import LmbdaRange, OneRate, Rates, fit_rates
 from hpcmbal.core.model.schedule import Step
 from hpcmbal.core.model.transforms import analysis_transform, hyper_analysis, hyper_synthesis, synthesis_transform
-from hpcmbal.core.model.variants import Variant
+from hpcmbal.core.model.variants import Variant, get_variant
+from hpcmbal.errors import SettingsError
 
 CODER_TABLES = (
     "scale_table",
@@ -26,6 +30,11 @@ CODER_TABLES = (
     "offset_y",
 )
 """Buffers of the released models that hold their coder's tables; kept empty, ours are derived from the weights."""
+
+
+RATES_ENTRY = "lmbda_range"
+"""Entry that a state dict may carry, `[2]` float64: the ends of the rates that the weights were trained for, equal ends
+for one rate. Only where they are not all that the variant's gains cover."""
 
 
 class ScaleBits(NamedTuple):
@@ -72,10 +81,19 @@ class HPCM(HierarchicalContext):
 
     Rate gains exist for variants with `rate_levels` only (Cui et al., "Asymmetric gained deep image compression",
     2021).
+
+    Args:
+        variant: What to build, or its name.
+        rates: What it is trained for; all that the variant can do if not given.
+
+    Raises:
+        SettingsError: The name is unknown, or the variant cannot have these rates.
     """
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, variant: Variant | str, rates: Rates | None = None) -> None:
+        variant = get_variant(variant) if isinstance(variant, str) else variant
         super().__init__(variant)
+        self.rates = fit_rates(rates, variant.gains_range, variant.name)
         hyper_shape = (1, variant.hyper_channels, 1, 1)
         self.means_hyper = nn.Parameter(torch.zeros(hyper_shape))
         self.scales_hyper = nn.Parameter(torch.ones(hyper_shape))
@@ -92,8 +110,11 @@ class HPCM(HierarchicalContext):
         self.rate_gains: RateGains | None = None
         if variant.rate_levels:
             self.rate_gains = RateGains(variant.latent_channels, variant.rate_levels, variant.lmbda_range)
+        self.register_load_state_dict_pre_hook(_take_rates)  # type: ignore[no-untyped-call]
 
-    def forward(self, x: Tensor, lmbda: Tensor | None = None, noise_seeds: list[int] | None = None) -> ModelOutput:
+    def forward(
+        self, x: Tensor, lmbda: Tensor | float | None = None, noise_seeds: list[int] | None = None
+    ) -> ModelOutput:
         """Compress and reconstruct, with rates estimated from likelihoods.
 
         In training mode rounding is replaced by a straight-through estimate where the decoder reads values, and by
@@ -101,7 +122,8 @@ class HPCM(HierarchicalContext):
 
         Args:
             x: Images `[B, 3, H, W]` in [0, 1], any size; padded to the variant's multiple by repeating the border.
-            lmbda: Rate parameter of each image `[B]`, for variable-rate variants; their middle if not given.
+            lmbda: Rate parameter, one for all images or one for each `[B]`; that of quality 50 if not given. A model of
+                one rate codes at its own, whatever is given.
             noise_seeds: One seed per image. The same seeds give the same noise, whatever the batch or the rank.
         """
         height, width = x.shape[-2:]
@@ -143,17 +165,25 @@ class HPCM(HierarchicalContext):
             "scale_bits": scale_bits,
         }
 
-    def analyse(self, x: Tensor, lmbda: Tensor | None = None) -> Tensor:
-        """Latents `[B, M, h, w]` of padded images, scaled for the rate `lmbda` `[B]`."""
+    def analyse(self, x: Tensor, lmbda: Tensor | float | None = None) -> Tensor:
+        """Latents `[B, M, h, w]` of padded images, scaled for the rate `lmbda` (see `forward`)."""
         y: Tensor = self.g_a(x)
-        return y if self.rate_gains is None else y * self.rate_gains(lmbda)
+        return y if self.rate_gains is None else y * self.rate_gains(self._rate(lmbda, y))
 
-    def synthesise(self, y_hat: Tensor, lmbda: Tensor | None = None) -> Tensor:
-        """Padded images `[B, 3, H, W]`, not clamped, from decoded latents and the rate `lmbda` `[B]`."""
+    def synthesise(self, y_hat: Tensor, lmbda: Tensor | float | None = None) -> Tensor:
+        """Padded images `[B, 3, H, W]`, not clamped, from decoded latents and the rate `lmbda` (see `forward`)."""
         if self.rate_gains is not None:
-            y_hat = y_hat * self.rate_gains.inverse(lmbda)
+            y_hat = y_hat * self.rate_gains.inverse(self._rate(lmbda, y_hat))
         x_hat: Tensor = self.g_s(y_hat)
         return x_hat
+
+    def _rate(self, lmbda: Tensor | float | None, like: Tensor) -> Tensor:
+        """The rate parameters `[B]` or `[1]` that hold for this model."""
+        if lmbda is None or not self.rates.variable:
+            lmbda = self.rates.lmbda_at()
+        if isinstance(lmbda, Tensor):
+            return lmbda.reshape(-1)
+        return torch.full((1,), float(lmbda or math.nan), device=like.device)
 
     def _noise(self, y: Tensor, z: Tensor, seeds: list[int] | None) -> tuple[Tensor, Tensor]:
         """Uniform noise in [-0.5, 0.5) for `y` (flattened, `[B, M h w]`) and `z`."""
@@ -193,3 +223,35 @@ def _drop_coder_tables(_module: nn.Module, state_dict: dict[str, Tensor], prefix
     for name in CODER_TABLES:
         if f"{prefix}{name}" in state_dict:
             state_dict[f"{prefix}{name}"] = torch.empty(0)
+
+
+def rates_entry(model: HPCM) -> dict[str, Tensor]:
+    """What a plain state dict must carry beside the weights of `model` so that its rates are known: often nothing."""
+    rates = model.rates
+    if model.variant.gains_range in {None, rates}:
+        return {}
+    ends = (rates.low, rates.high) if isinstance(rates, LmbdaRange) else (rates.lmbda, rates.lmbda)
+    return {RATES_ENTRY: torch.tensor(ends, dtype=torch.float64)}
+
+
+def rates_of_entries(entries: Mapping[str, Tensor], prefix: str = "") -> Rates | None:
+    """The rates that a state dict carries, if it does.
+
+    Raises:
+        SettingsError: The entry means no rates.
+    """
+    entry = entries.get(f"{prefix}{RATES_ENTRY}")
+    if entry is None:
+        return None
+    if entry.shape != (2,) or entry.dtype != torch.float64:
+        raise SettingsError(f"'{RATES_ENTRY}' holds two float64 numbers. Found {entry.dtype} {list(entry.shape)}.")
+    low, high = entry.tolist()
+    return OneRate(low) if low == high else LmbdaRange(low, high)
+
+
+def _take_rates(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Take the rates out of a state dict that carries them."""
+    rates = rates_of_entries(state_dict, prefix)
+    if rates is not None and isinstance(module, HPCM):
+        module.rates = fit_rates(rates, module.variant.gains_range, module.variant.name)
+        del state_dict[f"{prefix}{RATES_ENTRY}"]

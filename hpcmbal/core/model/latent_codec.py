@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from hpcmbal.core.entropy.coder import SymbolDecoder, SymbolEncoder
-from hpcmbal.core.entropy.segments import SEGMENTS, Segment
+from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT
 from hpcmbal.core.model.indexing import take
-from hpcmbal.core.model.schedule import SCALES, Step
+from hpcmbal.core.model.schedule import Step
+from hpcmbal.core.scales import SCALES, SEGMENTS
 from hpcmbal.errors import BitstreamError, NumericalError
 
 LATENT_STRIDE = 16

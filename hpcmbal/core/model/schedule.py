@@ -26,7 +26,6 @@ from torch import Tensor
 
 Index = npt.NDArray[np.int64]
 
-SCALES = ("s1", "s2", "s3")
 STEPS_PER_SCALE = (2, 3, 6)
 
 _QUAD = ((0, 0), (0, 1), (1, 0), (1, 1))

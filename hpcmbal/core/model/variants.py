@@ -2,46 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
+from hpcmbal.core.model.rates import LmbdaRange
 from hpcmbal.errors import SettingsError
-
-QUALITY_MIN = 1.0
-QUALITY_MAX = 100.0
-
-
-@dataclass(frozen=True)
-class LmbdaRange:
-    """The rate parameters that a variable-rate model covers, and how `quality` 1 to 100 maps onto them.
-
-    Attributes:
-        low: lmbda of quality 1.
-        high: lmbda of quality 100; between them log lmbda is linear in quality.
-    """
-
-    low: float
-    high: float
-
-    @property
-    def middle(self) -> float:
-        """The geometric mean of both ends, quality 50.5."""
-        return math.sqrt(self.low * self.high)
-
-    @property
-    def log_span(self) -> float:
-        """`log(high / low)`."""
-        return math.log(self.high / self.low)
-
-    def at_quality(self, quality: float) -> float:
-        """The lmbda of `quality`, 1 to 100."""
-        lmbda: float = self.low * (self.high / self.low) ** ((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN))
-        return lmbda
-
-    def quality_of(self, lmbda: float) -> float:
-        """The inverse of `at_quality`."""
-        return QUALITY_MIN + math.log(lmbda / self.low) / self.log_span * (QUALITY_MAX - QUALITY_MIN)
-
 
 PAPER_RANGE = LmbdaRange(0.0018, 0.0483)
 """Ends of the lmbda list of the papers (MSE)."""
@@ -100,7 +64,7 @@ class Variant:
         released: The variant's weights were released by the authors of HPCM: reproduce the released network's habits
             (adaptor index, s2 hyper-parameter positions, image padding) and state-dict entries.
         rate_levels: Gain vectors for variable rate; 0 means one fixed rate.
-        lmbda_range: What the gain vectors span; part of what a file of this variant means.
+        lmbda_range: What the gain vectors span; the rates of a model of this variant, unless it was trained for fewer.
         pad_multiple: Image sides are padded to a multiple of this.
     """
 
@@ -120,6 +84,11 @@ class Variant:
     rate_levels: int = 0
     lmbda_range: LmbdaRange = PAPER_RANGE
     pad_multiple: int = 64
+
+    @property
+    def gains_range(self) -> LmbdaRange | None:
+        """What the rate gains cover; None for a variant without gains."""
+        return self.lmbda_range if self.rate_levels else None
 
 
 def _released(name: str, fine_transform_blocks: int, context: ContextSize) -> Variant:

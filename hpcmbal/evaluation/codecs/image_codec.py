@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, MS_SSIM_DB, PSNR
 from hpcmbal.evaluation.metrics import ms_ssim, ms_ssim_db, psnr_db
 
@@ -18,7 +19,7 @@ Sample: TypeAlias = "dict[str, float | None]"
 """What was measured about one image at one point, by the keys of `Curve.results`."""
 
 ENCODE_SECONDS, DECODE_SECONDS, FILE_BYTES, BPP_STRINGS = "encoding_time", "decoding_time", "file_bytes", "bpp-strings"
-SCALE_KEYS = {name: f"bytes_{name}" for name in ("z", "s1", "s2", "s3")}
+SCALE_KEYS = {name: f"bytes_{name}" for name in SEGMENTS}
 """Bytes by what they describe, for the models of this package; the rest of a file is its header and checksums."""
 
 

@@ -6,28 +6,27 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress, decompress
 from hpcmbal.codec.codec_model import CodecModel
-from hpcmbal.core.model import HPCM, LmbdaRange
-from hpcmbal.core.model.schedule import SCALES
-from hpcmbal.core.model.variants import QUALITY_MAX, QUALITY_MIN
-from hpcmbal.errors import NumericalError, SettingsError
+from hpcmbal.core.model import HPCM
+from hpcmbal.core.model.estimate import check_finite, estimate
+from hpcmbal.core.scales import SEGMENTS
+from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage, timed_round_trip
 from hpcmbal.evaluation.metrics import to_uint8
-from hpcmbal.model_files.store import find_model, load_model, read_header
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import load_network, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcmbal.core.model import HPCM
     from hpcmbal.images.rgb_image import RgbImage
 
 DEFAULT_QUALITIES = (1.0, 15.0, 29.0, 43.0, 57.0, 71.0, 85.0, 100.0)
@@ -40,25 +39,15 @@ class ModelPoint:
 
     Attributes:
         checkpoint: A model file, a checkpoint folder or a run's folder.
-        quality: 1..100 for models with rate gains; None takes the lmbda that the model was trained with.
+        quality: 1..100 for models of variable rate, 50 if None; None for models of one rate.
     """
 
     checkpoint: Path
     quality: float | None = None
 
 
-def load(checkpoint: Path) -> tuple[HPCM, dict[str, Any]]:
-    """A model in evaluation mode, and the loss settings that it was trained with (empty if it does not say).
-
-    Raises:
-        CheckpointError: See `hpcmbal.model_files.store.load_model`.
-    """
-    settings = read_header(find_model(checkpoint)).metadata.get("settings") or {}
-    return load_model(checkpoint), settings.get("loss") or {}
-
-
 def operating_points(checkpoint: Path, qualities: Sequence[float] = ()) -> list[ModelPoint]:
-    """The points of one checkpoint: one for a fixed rate, several for a model that was trained for variable rate.
+    """The points of one checkpoint: one for a model of one rate, several for one of variable rate.
 
     Args:
         checkpoint: See `ModelPoint`.
@@ -66,18 +55,15 @@ def operating_points(checkpoint: Path, qualities: Sequence[float] = ()) -> list[
 
     Raises:
         SettingsError: Qualities are asked of a model that has one rate, or are outside 1..100.
+        CheckpointError: It is no model.
     """
-    model, loss = load(checkpoint)
-    variable = model.rate_gains is not None and bool(loss.get("variable_rate"))
-    if qualities and not variable:
-        raise SettingsError(
-            f"{checkpoint}: the model was trained for one rate and has no qualities to choose from. Leave --quality "
-            "out, or use a model trained with loss.variable_rate=true."
-        )
-    outside = [quality for quality in qualities if not 1 <= quality <= 100]
-    if outside:
-        raise SettingsError(f"--quality {outside[0]:g} is outside 1..100.")
-    if not variable:
+    rates = read_header(find_model(checkpoint)).rates
+    for quality in qualities:
+        try:
+            rates.lmbda_at(quality)
+        except SettingsError as error:
+            raise SettingsError(f"{checkpoint}: {error}") from error
+    if not rates.variable:
         return [ModelPoint(checkpoint)]
     return [ModelPoint(checkpoint, quality) for quality in qualities or DEFAULT_QUALITIES]
 
@@ -140,10 +126,10 @@ class ModelCodec:
     def code_at(self, image: RgbImage, point: ModelPoint) -> CodedImage:
         """At any operating point of the checkpoints, not only one of the curve's."""
         digest = self._hashes[point.checkpoint]
-        network, loss = _loaded(point.checkpoint, digest, self.name, self._device, self.estimated)
-        if isinstance(network, nn.Module):
-            return estimate(network, image, rate_parameter(point, loss, network.variant.lmbda_range))
-        return code_file(network, image, rate_parameter(point, loss, network.network.variant.lmbda_range))
+        model = _loaded(point.checkpoint, digest, self.name, self._device, self.estimated)
+        if isinstance(model, HPCM):
+            return estimate_image(model, image, point.quality)
+        return code_file(model, image, point.quality)
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:
@@ -151,48 +137,35 @@ class ModelCodec:
 
 
 @lru_cache(maxsize=1)
-def _loaded(
-    checkpoint: Path, _digest: str, name: str, device: str, estimated: bool
-) -> tuple[CodecModel | HPCM, dict[str, Any]]:
+def _loaded(checkpoint: Path, _digest: str, name: str, device: str, estimated: bool) -> CodecModel | HPCM:
     """What codes images, kept for the process: a codec is sent to worker processes anew with every image."""
-    model, loss = load(checkpoint)
-    return model.to(device) if estimated else CodecModel(model, name, device), loss
+    network = load_network(find_model(checkpoint))
+    return network.to(device) if estimated else CodecModel(network, name, device)
 
 
-def rate_parameter(point: ModelPoint, loss: dict[str, Any], lmbda_range: LmbdaRange) -> float | None:
-    """The lmbda at which to run: that of the quality, else that of the training; None if neither is known."""
-    if point.quality is not None:
-        return lmbda_range.at_quality(point.quality)
-    lmbda = loss.get("lmbda")
-    return None if lmbda is None else float(lmbda)
+def estimate_image(model: HPCM, image: RgbImage, quality: float | None = None) -> CodedImage:
+    """Rates from likelihoods, of the padded image as it would be coded, and the reconstruction in 8 bits.
 
-
-def estimate(model: HPCM, image: RgbImage, lmbda: float | None) -> CodedImage:
-    """Rates from likelihoods, of the padded image as it would be coded, and the reconstruction.
+    Args:
+        model: The network.
+        image: `[H, W, 3]` uint8.
+        quality: 1 to 100, 50 if None; None for models of one rate.
 
     Raises:
         NumericalError: The network returned NaN or infinity.
+        SettingsError: The model does not have that quality.
     """
     x = image_tensor(image, next(model.parameters()).device)
-    rate = None if lmbda is None or model.rate_gains is None else x.new_tensor([lmbda])
-    with torch.inference_mode():
-        output = model(x, rate)
+    output = estimate(model, x, model.rates.lmbda_at(quality))
+    check_finite(output, f"an image of {image.shape[1]}x{image.shape[0]} pixels")
     bits = {name: float(value[0]) for name, value in output["scale_bits"]._asdict().items()}
     x_hat = output["x_hat"][0].permute(1, 2, 0).float().cpu().numpy()
-    total = sum(bits.values())
-    if not (total < float("inf") and bool(torch.isfinite(output["x_hat"]).all())):
-        raise NumericalError(
-            f"The model gave NaN or infinity for an image of {image.shape[1]}x{image.shape[0]} pixels. Its training "
-            "diverged: evaluate an earlier checkpoint."
-        )
-    return CodedImage(to_uint8(x_hat), total / 8, scale_bytes={name: value / 8 for name, value in bits.items()})
+    scale_bytes = {name: value / 8 for name, value in bits.items()}
+    return CodedImage(to_uint8(x_hat), sum(bits.values()) / 8, scale_bytes=scale_bytes)
 
 
-def code_file(model: CodecModel, image: RgbImage, lmbda: float | None) -> CodedImage:
-    """Through a file in memory, with its header and checksums, and its bytes by scale."""
-    quality = None
-    if model.variable_rate and lmbda is not None:
-        quality = min(max(model.network.variant.lmbda_range.quality_of(lmbda), QUALITY_MIN), QUALITY_MAX)
+def code_file(model: CodecModel, image: RgbImage, quality: float | None = None) -> CodedImage:
+    """Through a file in memory, with its header and checksums, and its bytes by scale; see `estimate_image`."""
     data = b""
 
     def encode() -> bytes:
@@ -201,9 +174,7 @@ def code_file(model: CodecModel, image: RgbImage, lmbda: float | None) -> CodedI
         return data
 
     coded = timed_round_trip(encode, lambda file: np.array(decompress(file, model=model).convert("RGB")))
-    sizes = {
-        name: len(segment.data) for name, segment in zip(("z", *SCALES), read_container(data).segments, strict=True)
-    }
+    sizes = {name: len(segment.data) for name, segment in zip(SEGMENTS, read_container(data).segments, strict=True)}
     return replace(coded, scale_bytes=sizes)
 
 

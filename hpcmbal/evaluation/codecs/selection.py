@@ -10,6 +10,8 @@ from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import read_header
 from hpcmbal.plotting.labels import visible
 
 
@@ -30,9 +32,9 @@ def build_anchor(name: str) -> PillowAnchor | ProgramAnchor:
 def build_models(
     wanted: Sequence[str], qualities: Sequence[float] = (), *, device: str = "cpu", estimated: bool = False
 ) -> list[ModelCodec]:
-    """Checkpoints as curves, by path, or by name where they come with the package.
+    """Models as curves, by any of their names (see `hpcmbal.model_files.find`).
 
-    `NAME=PATH` puts a checkpoint into the curve NAME. Without a name, a model trained for variable rate is a curve of
+    `NAME=MODEL` puts a model into the curve NAME. Without a name, a model of variable rate is a curve of
     its own, named by its path's last part; models of one rate form one curve for each variant.
 
     Args:
@@ -45,35 +47,32 @@ def build_models(
         CheckpointError: A checkpoint cannot be read.
         SettingsError: See `operating_points`.
     """
-    from hpcmbal.codec.codec_model import packaged_model
-
     curves: dict[str, list[ModelPoint]] = {}
     for text in wanted:
-        name, path = split_name(text)
+        name, model = split_name(text)
         # Absolute, as worker processes may have been started elsewhere.
-        path = packaged_model(str(path)) or path.expanduser().absolute()
+        path = find_model(model).absolute()
         points = operating_points(path, qualities)
-        curves.setdefault(name or _own_name(path, points), []).extend(points)
+        curves.setdefault(name or _own_name(model, path, points), []).extend(points)
     return [ModelCodec(name, points, device, estimated=estimated) for name, points in curves.items()]
 
 
-def split_name(text: str) -> tuple[str | None, Path]:
-    """Take `NAME=PATH` apart; a path that exists as it stands, or has a folder before the `=`, has no name.
+def split_name(text: str) -> tuple[str | None, str]:
+    """Take `NAME=MODEL` apart; a path that exists as it stands, or has a folder before the `=`, has no name.
 
     >>> split_name("ours=runs/a"), split_name("runs/lmbda=0.01")
-    (('ours', PosixPath('runs/a')), (None, PosixPath('runs/lmbda=0.01')))
+    (('ours', 'runs/a'), (None, 'runs/lmbda=0.01'))
     """
     name, equals, path = text.partition("=")
     if not equals or os.sep in name or Path(text).exists():
-        return None, Path(text)
+        return None, text
     if not name or not path:
-        raise SettingsError(f"--model '{text}': give a PATH, or NAME=PATH.")
-    return visible(name), Path(path)
+        raise SettingsError(f"--model '{text}': give a MODEL, or NAME=MODEL.")
+    return visible(name), path
 
 
-def _own_name(path: Path, points: Sequence[ModelPoint]) -> str:
-    from hpcmbal.model_files.store import find_model, read_header
-
+def _own_name(model: str, path: Path, points: Sequence[ModelPoint]) -> str:
+    """The variant for models of one rate; for one of variable rate the last part of what was typed."""
     if points[0].quality is None:
-        return read_header(find_model(path)).variant
-    return visible(path.resolve().name.removesuffix(".safetensors"))
+        return read_header(path).variant
+    return visible(Path(model).resolve().name.removesuffix(".safetensors"))

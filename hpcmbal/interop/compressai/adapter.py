@@ -13,11 +13,12 @@ import torch
 from compressai.registry import register_model
 from torch import Tensor
 
-from hpcmbal.core.entropy.segments import SEGMENTS, Segment
+from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.hpcm import HPCM, pad_to_multiple
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.core.model.variants import VARIANTS, Variant
+from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError, CheckpointError
 
 
@@ -81,8 +82,8 @@ class CompressAIModel(HPCM):
         return True
 
     @torch.no_grad()
-    def compress(self, x: Tensor, lmbda: Tensor | None = None) -> Compressed:
-        """Code images `[B, 3, H, W]` in [0, 1]; `lmbda` `[B]` for variable-rate variants, the middle if None."""
+    def compress(self, x: Tensor, lmbda: Tensor | float | None = None) -> Compressed:
+        """Code images `[B, 3, H, W]` in [0, 1]; `lmbda` as in `HPCM.forward`."""
         height, width = x.shape[-2:]
         y = self.analyse(pad_to_multiple(x, self.variant.pad_multiple), lmbda)
         segments = encode_latents(self._exact_network(), y, self.h_a(y)).segments
@@ -91,7 +92,7 @@ class CompressAIModel(HPCM):
 
     @torch.no_grad()
     def decompress(
-        self, strings: Sequence[Sequence[bytes]], shape: tuple[int, int], lmbda: Tensor | None = None
+        self, strings: Sequence[Sequence[bytes]], shape: tuple[int, int], lmbda: Tensor | float | None = None
     ) -> Decompressed:
         """Decode what `compress` wrote; fewer than four strings give a preview.
 

@@ -153,7 +153,7 @@ def test_a_missing_model_is_a_clear_error(
     ("arguments", "code", "message"),
     [
         (["compress", "missing.png"], 3, "missing.png: cannot be read"),
-        (["compress", "{photos}/a.png", "--quality", "0"], 2, "--quality should be 1 to 100. Found 0"),
+        (["compress", "{photos}/a.png", "--quality", "0"], 2, "quality should be 1 to 100. Found 0"),
         (["compress", "{photos}", "-o", "{photos}/a.png"], 2, "--output should be a folder"),
         (["decompress", "{photos}/a.png", "-o", "{photos}/x.png"], 4, "Not an hpcmbal file"),
         (["compress", "{photos}/a.png", "--max-pixels", "1999"], 3, "more than the limit of 1,999"),

@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from hpcmbal.model_files.store import find_model, load_model, read_weights
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import load_network, read_weights
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_kill_9_at_any_moment_leaves_a_usable_checkpoint(start: Start, tmp_path:
     process.communicate()
     newest = open_checkpoint(run)
     newest.verify()
-    load_model(run)
+    load_network(find_model(run))
     again = start(run, "--checkpoint", str(run), steps=newest.step + 1)
     _, errors = again.communicate(timeout=120)
     assert again.returncode == 0, errors

@@ -9,7 +9,8 @@ import torch
 
 from hpcmbal.cli.app import main
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.model_files.store import load_model, read_header
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import load_network, read_header
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_the_imported_model_computes_the_same(
     assert main(["import-checkpoint", str(released), "-o", str(target)]) == 0
     assert "hpcm-nano" in capsys.readouterr().out
     x = torch.rand(1, 3, 64, 64)
-    loaded = load_model(target)
+    loaded = load_network(find_model(target))
     with torch.no_grad():
         assert torch.equal(loaded(x)["x_hat"], model(x)["x_hat"])
     file = target if target.suffix else target / "model.safetensors"

@@ -90,7 +90,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path, weights: dict[st
     key = next(key for key in weights if key.startswith("g_s"))
     broken = weights[key].clone()
     broken.view(-1)[0] = torch.nan
-    with pytest.raises(CheckpointError, match=f"not finite: {key}"):
+    with pytest.raises(CheckpointError, match=f"not finite in float32: {key}"):
         import_official(saved(tmp_path, {**weights, key: broken}))
 
 

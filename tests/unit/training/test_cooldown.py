@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.model_files.store import find_model, read_weights
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import read_weights
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
 from hpcmbal.training.cooldown import cooldown_settings

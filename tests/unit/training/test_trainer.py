@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
-from hpcmbal.model_files.store import find_model, load_model, read_weights
+from hpcmbal.model_files.find import find_model
+from hpcmbal.model_files.store import load_network, read_weights
 from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.settings.presets import preset_names
 from hpcmbal.training import stepper
@@ -233,7 +234,7 @@ def test_a_full_disk_loses_nothing(tiny_run: Run, monkeypatch: pytest.MonkeyPatc
         train(resume(settings, 6))
     left = settings.output.save_path / "checkpoints"
     assert [path.name for path in left.iterdir()] == ["step-00000002"]
-    load_model(settings.output.save_path)
+    load_network(find_model(settings.output.save_path))
 
 
 def test_a_step_without_a_finite_gradient_is_skipped_and_counted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class AdaptiveMultipliers:
             NumericalError: A loss is not finite; the message names the scale.
         """
         s1, s2, s3 = scale_losses
-        for name, loss in zip(("s1", "s2", "s3"), scale_losses, strict=True):
+        for name, loss in zip(SCALES, scale_losses, strict=True):
             if not math.isfinite(loss):
                 raise NumericalError(
                     f"The epoch's loss of scale {name} is {loss}: adaptive gamma needs finite losses. "

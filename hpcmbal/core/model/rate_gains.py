@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.model.variants import LmbdaRange
+from hpcmbal.core.model.rates import LmbdaRange
 
 
 class RateGains(nn.Module):
@@ -28,21 +28,21 @@ class RateGains(nn.Module):
         self.levels = levels
         self.lmbda_range = lmbda_range
         half_span = 0.25 * lmbda_range.log_span
-        start = torch.linspace(-half_span, half_span, levels)[:, None].repeat(1, channels)
-        self.log_gain = nn.Parameter(start.clone())
-        self.log_inverse_gain = nn.Parameter(-start)
+        # Computed on the CPU: on the meta device, where models are built that are about to be loaded, arithmetic brings
+        # torch's decompositions and sympy, which takes longer than to code a photograph.
+        start = torch.linspace(-half_span, half_span, levels, device="cpu")[:, None].repeat(1, channels).numpy()
+        self.log_gain = nn.Parameter(torch.tensor(start))
+        self.log_inverse_gain = nn.Parameter(torch.tensor(-start))
 
-    def forward(self, lmbda: Tensor | None) -> Tensor:
-        """Gains `[B, M, 1, 1]` for rate parameters `[B]`; `[1, M, 1, 1]` at the middle of the range if None."""
+    def forward(self, lmbda: Tensor) -> Tensor:
+        """Gains `[B, M, 1, 1]` for rate parameters `[B]`."""
         return self._interpolate(self.log_gain, lmbda)
 
-    def inverse(self, lmbda: Tensor | None) -> Tensor:
+    def inverse(self, lmbda: Tensor) -> Tensor:
         """Inverse gains for the decoder, shaped as those of `forward`."""
         return self._interpolate(self.log_inverse_gain, lmbda)
 
-    def _interpolate(self, log_gain: Tensor, lmbda: Tensor | None) -> Tensor:
-        if lmbda is None:
-            lmbda = log_gain.new_tensor([self.lmbda_range.middle])
+    def _interpolate(self, log_gain: Tensor, lmbda: Tensor) -> Tensor:
         from_low = lmbda.to(log_gain).log() - math.log(self.lmbda_range.low)
         position = from_low / self.lmbda_range.log_span * (self.levels - 1)
         position = position.clamp(0, self.levels - 1)
