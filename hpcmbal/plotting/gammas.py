@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpcmbal.atomic_file import replacement, write_text
-from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, AdaptiveMultipliers, schedule_multipliers
-from hpcmbal.core.balance.gamma.adaptive import adaptive_limits
-from hpcmbal.core.balance.gamma.manager import checked_gammas
+from hpcmbal.core.balance.gamma import (
+    PHASES,
+    SCHEDULES,
+    AdaptiveMultipliers,
+    adaptive_limits,
+    checked_gammas,
+    schedule_multipliers,
+)
 from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
 

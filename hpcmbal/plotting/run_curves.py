@@ -113,7 +113,8 @@ def _balance_panels(log: Log) -> list[Panel]:
 
 def _draw_panel(axis: Axes, log: Log, panel: Panel) -> None:
     names = sorted({name for line in log for name in line if name.startswith(panel.prefix)})
-    names = [name for name in names if name != "lmbda_eff_ratio"]
+    if "lmbda_eff" in names:  # the ratio says the same again; alone it is there where each image has a lambda
+        names = [name for name in names if name != "lmbda_eff_ratio"]
     if panel.prefix == "train/":
         names = [f"train/{task}" for task in TASK_NAMES if f"train/{task}" in names]
     for index, name in enumerate(names):

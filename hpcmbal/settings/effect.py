@@ -42,6 +42,9 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
     "balancing.update_every": (_FAMO, _SAME_BATCH),
     "balancing.update_fraction": (_FAMO, _SAME_BATCH),
     "balancing.preserve_lambda": (Condition("balancing.name", (*choices.FAMO_BALANCERS, "qp")),),
+    "balancing.anneal_from": (
+        Condition("balancing.name", tuple(name for name in choices.BALANCERS if name != "none")),
+    ),
     "balancing.aggregator": (Condition("balancing.name", ("torchjd",)),),
     "tracking.wandb_project": (_WANDB,),
     "tracking.wandb_name": (_WANDB,),

@@ -94,6 +94,13 @@ class BalancingSettings(Section):
     preserve_lambda: bool = Field(
         True, description="Balance between scales only, never between distortion and rate: lambda keeps its meaning."
     )
+    anneal_from: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Fraction of the training from which the tasks' weights, emphasis included, go back to neutral in "
+        "a straight line, so that J itself is trained at the end; 1 never.",
+    )
     aggregator: str = Field("UPGrad", min_length=1, description="Aggregator of the torchjd package, by class name.")
 
     @field_validator("scale_weights")

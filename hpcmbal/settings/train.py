@@ -81,6 +81,8 @@ class TrainSettings(CommandSettings):
             found.append(Contradiction("schedule.name", rule + remedy, reads))
         if self.balancing.name in FAMO_BALANCERS and self.balancing.gamma_strategy in GAMMAS_OVER_PROGRESS:
             found.append(Contradiction("balancing.gamma_strategy", rule, (*reads, "balancing.name")))
+        if self.balancing.name != "none" and self.balancing.anneal_from < 1:
+            found.append(Contradiction("balancing.anneal_from", rule, (*reads, "balancing.name")))
         return found
 
     def _variable_rate_contradictions(self) -> list[Contradiction]:

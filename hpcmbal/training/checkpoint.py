@@ -32,7 +32,7 @@ from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.rates import trained_rates
 
-CHECKPOINT_FORMAT = "hpcmbal-checkpoint-1"
+CHECKPOINT_FORMAT = "hpcmbal-checkpoint-2"
 TRAINER_FILE = "trainer.pt"
 MANIFEST_FILE = "manifest.json"
 
@@ -161,7 +161,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder / MANIFEST_FILE} cannot be read: {error}") from error
     if manifest.get("format") != CHECKPOINT_FORMAT:
         found = manifest.get("format")
-        raise CheckpointError(f"{folder} has format {found!r}; this version reads {CHECKPOINT_FORMAT!r}.")
+        raise CheckpointError(
+            f"{folder} cannot be resumed: it has format {found!r}, this version goes on from {CHECKPOINT_FORMAT!r}. "
+            "Its weights still load, wherever a model is asked for."
+        )
     return manifest
 
 

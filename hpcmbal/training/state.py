@@ -11,39 +11,42 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from hpcmbal.core.balance.balancer import Balancer
-from hpcmbal.core.balance.balancers import build_balancer
+from hpcmbal.core.balance.balancer import Balancer, build_balancer
+from hpcmbal.core.balance.step import SkippedSteps
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
 from hpcmbal.core.model import HPCM
+from hpcmbal.core.optim.guarded_step import load_keeping_options
 from hpcmbal.core.optim.registry import build_optimizer
+from hpcmbal.errors import SettingsError
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.rates import trained_rates
 
 
 @dataclass
-class ScaleLossMeans:
-    """Means over the running epoch of the losses of s1, s2 and s3, for gamma schedules that look at them.
+class EpochLosses:
+    """Means over the running epoch of the task losses, for balancings that look at them; sums stay on the device.
 
     Attributes:
         epoch: The epoch being summed.
-        sums: Sums of the three scales' losses.
-        count: Steps in them.
+        sums: Sums of the K tasks' losses; None before the first step.
+        count: Steps in them; those whose losses are not finite are left out.
     """
 
     epoch: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    count: int = 0
+    sums: Tensor | None = None
+    count: Tensor | None = None
 
-    def add(self, epoch: int, losses: list[float]) -> tuple[float, float, float] | None:
-        """Add one step's losses; returns the means of the epoch before when a new one begins."""
+    def add(self, epoch: int, tasks: Tensor) -> list[float] | None:
+        """Add one step's task losses `[K]`; returns the means of the epoch before when a new one begins."""
         finished = None
         if epoch != self.epoch:
-            if self.count:
-                first, second, third = (total / self.count for total in self.sums)
-                finished = (first, second, third)
-            self.epoch, self.sums, self.count = epoch, [0.0, 0.0, 0.0], 0
-        self.sums = [total + loss for total, loss in zip(self.sums, losses, strict=True)]
-        self.count += 1
+            if self.sums is not None and self.count is not None and int(self.count):
+                finished = (self.sums / self.count).tolist()
+            self.epoch, self.sums, self.count = epoch, None, None
+        finite = tasks.isfinite().all()
+        losses, one = torch.where(finite, tasks, 0).double(), finite.long()
+        self.sums = losses if self.sums is None else self.sums.to(losses.device) + losses
+        self.count = one if self.count is None else self.count.to(one.device) + one
         return finished
 
 
@@ -58,9 +61,8 @@ class TrainingState:
         balancer: Weighs the tasks.
         average: Moving average of the network, or None.
         step: Optimiser steps done, skipped ones included.
-        skipped_steps: Steps left out because the gradient was not finite.
-        skipped_in_a_row: How many of them just now.
-        scale_losses: For gamma schedules.
+        skipped: Steps left out because something was not finite.
+        epoch_losses: For balancings that look at a whole epoch.
     """
 
     model: HPCM
@@ -69,9 +71,8 @@ class TrainingState:
     balancer: Balancer
     average: AveragedModel | None
     step: int = 0
-    skipped_steps: int = 0
-    skipped_in_a_row: int = 0
-    scale_losses: ScaleLossMeans = field(default_factory=ScaleLossMeans)
+    skipped: SkippedSteps = field(default_factory=SkippedSteps)
+    epoch_losses: EpochLosses = field(default_factory=EpochLosses)
 
     @property
     def coding_model(self) -> nn.Module:
@@ -86,6 +87,17 @@ class TrainingState:
         """Every parameter that the optimiser moves."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
+    @torch.no_grad()
+    def average_weights(self, finite: Tensor) -> None:
+        """Let the moving average follow the weights, where `finite`; off the CPU without reading that."""
+        if self.average is None or (finite.device.type == "cpu" and not bool(finite)):
+            return
+        averages = list(self.average.module.parameters())
+        before = [] if finite.device.type == "cpu" else [average.clone() for average in averages]
+        self.average.update_parameters(self.model)
+        for average, old in zip(averages, before, strict=False):
+            average.copy_(torch.where(finite, average, old))
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only: it is read back without executing anything."""
         return {
@@ -95,23 +107,31 @@ class TrainingState:
             "balancer": self.balancer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "step": self.step,
-            "skipped_steps": self.skipped_steps,
-            "skipped_in_a_row": self.skipped_in_a_row,
-            "scale_losses": [self.scale_losses.epoch, self.scale_losses.sums, self.scale_losses.count],
+            "skipped": [int(self.skipped.total), int(self.skipped.in_a_row)],
+            "epoch_losses": [self.epoch_losses.epoch, self.epoch_losses.sums, self.epoch_losses.count],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken."""
+        """Continue exactly where `state_dict` was taken.
+
+        The optimiser's options (rates, betas, weight decay) and the balancer's configuration stay as they were built:
+        they are settings of the run, and a resumed run may have new ones. A moving average that is new begins at the
+        weights loaded.
+
+        Raises:
+            KeyError, ValueError, RuntimeError: The state is that of another training.
+        """
         self.model.load_state_dict(state["model"])
         self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_keeping_options(self.optimizer, state["optimizer"])
         self.balancer.load_state_dict(state["balancer"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
+        elif self.average is not None:
+            self.average.module.load_state_dict(state["model"])
         self.step = state["step"]
-        self.skipped_steps = state["skipped_steps"]
-        self.skipped_in_a_row = state["skipped_in_a_row"]
-        self.scale_losses = ScaleLossMeans(*state["scale_losses"])
+        self.skipped.total, self.skipped.in_a_row = state["skipped"]
+        self.epoch_losses = EpochLosses(*state["epoch_losses"])
 
 
 @torch.no_grad()
@@ -128,7 +148,11 @@ def update_moving_average(
 
 
 def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
-    """A fresh training: the seed decides the initial weights, the same on every rank and device."""
+    """A fresh training: the seed decides the initial weights, the same on every rank and device.
+
+    Raises:
+        SettingsError: The balancing cannot be built, or is for other tasks than the loss has.
+    """
     torch.manual_seed(settings.training.seed)
     model = HPCM(settings.model.name, trained_rates(settings)).to(device).train()
     if settings.training.channels_last:
@@ -140,4 +164,8 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
         group["base_lr"] = group["lr"]
     decay = settings.training.ema_decay
     average = AveragedModel(model, multi_avg_fn=partial(update_moving_average, decay=decay)) if decay else None
-    return TrainingState(model, loss, optimizer, build_balancer(settings.balancing, loss.names), average)
+    balancer = build_balancer(settings.balancing, loss.names)
+    if tuple(balancer.task_names) != loss.names:
+        found, wanted = ", ".join(balancer.task_names), ", ".join(loss.names)
+        raise SettingsError(f"balancing '{settings.balancing.name}' is for the tasks {found}; the loss has {wanted}.")
+    return TrainingState(model, loss, optimizer, balancer, average)

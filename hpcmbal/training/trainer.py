@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import shlex
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -102,7 +102,6 @@ class _Run:
     ) -> None:
         self.world, self.device, self.reporter = world, device, reporter
         self.folder = settings.output.save_path
-        check_parallel(settings, world)
         checkpoint = checkpoint_to_resume(settings)
         if list_checkpoints(self.folder) and not (checkpoint and _same_folder(checkpoint.run, self.folder)):
             raise SettingsError(
@@ -162,7 +161,7 @@ class _Run:
             checkpoint=checkpoints[-1],
             step=state.step,
             total_steps=self.total_steps,
-            skipped_steps=state.skipped_steps,
+            skipped_steps=int(state.skipped.total),
             seconds=time.monotonic() - self.started,
             interrupted=interrupted,
             out_of_time=self.out_of_time and not interrupted,
@@ -226,7 +225,7 @@ class _Run:
             named = {"schedule/decay_start": course.decay_start, "schedule/total_steps": course.total_steps}
             tracker.log(self.state.step, named)
 
-    def _batches(self) -> Any:
+    def _batches(self) -> Iterator[list[Batch]]:
         """The batches of each remaining optimiser step."""
         accumulate = self.settings.training.accumulate
         batches = training_batches(
@@ -245,10 +244,12 @@ class _Run:
             for bad in batch.bad_files:
                 self.reporter.message(f"Skipped an unreadable file ({batch.bad_file_count} so far): {bad.reason}")
 
-    def _log(self, trackers: list[Tracker], step_metrics: Any) -> dict[str, float]:
+    def _log(self, trackers: list[Tracker], step_metrics: Callable[[], dict[str, float]]) -> dict[str, float]:
+        self.stepper.check()
         metrics = {**step_metrics(), **self.state.balancer.metrics()}
-        metrics["train/skipped_steps"] = float(self.state.skipped_steps)
-        if "lmbda_eff_ratio" in metrics:
+        metrics["train/skipped_steps"] = float(self.state.skipped.total)
+        # At a variable rate every image has its own lambda: the ratio multiplies each, and there is no one number.
+        if "lmbda_eff_ratio" in metrics and not self.settings.loss.variable_rate:
             metrics["lmbda_eff"] = metrics["lmbda_eff_ratio"] * self.settings.loss.lmbda
         timed = {**metrics, "time/seconds": time.monotonic() - self.started}
         for tracker in trackers:
@@ -288,15 +289,6 @@ class _Run:
 
 def _same_folder(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve()
-
-
-def check_parallel(settings: TrainSettings, world: World) -> None:
-    """Raise `SettingsError` for settings that several ranks cannot share."""
-    if world.size > 1 and settings.balancing.name in ("qp", "torchjd"):
-        raise SettingsError(
-            f"balancing '{settings.balancing.name}' compares gradients, which ranks do not share before the step; "
-            "train with one process, or choose linear, log1p or log."
-        )
 
 
 def checkpoint_to_resume(settings: TrainSettings) -> Checkpoint | None:

@@ -9,16 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpcmbal.core.balance.balancer import Balancer, NoBalancer
-    from hpcmbal.core.balance.balancers import BALANCERS, build_balancer
-    from hpcmbal.core.balance.famo_balancer import FamoBalancer, LostLambdaWarning
+    from hpcmbal.core.balance.balancer import BALANCERS, Balancer, NoBalancer, build_balancer
+    from hpcmbal.core.balance.famo import FamoBalancer, LostLambdaWarning
+    from hpcmbal.core.balance.gamma import ScaleGammaManager
     from hpcmbal.core.balance.hierarchical_balanced import HierarchicalBalanced
     from hpcmbal.core.balance.jacobian_descent import JacobianDescentBalancer
-    from hpcmbal.core.balance.qp_balancer import QPBalancer
-    from hpcmbal.core.balance.task_layout import TaskLayout
+    from hpcmbal.core.balance.qp import QPBalancer
+    from hpcmbal.core.balance.step import BalancedStep
+    from hpcmbal.core.balance.weighting import TaskLayout
 
 __all__ = [
     "BALANCERS",
+    "BalancedStep",
     "Balancer",
     "FamoBalancer",
     "HierarchicalBalanced",
@@ -26,21 +28,24 @@ __all__ = [
     "LostLambdaWarning",
     "NoBalancer",
     "QPBalancer",
+    "ScaleGammaManager",
     "TaskLayout",
     "build_balancer",
 ]
 
 _HOMES = {
-    "BALANCERS": "balancers",
+    "BALANCERS": "balancer",
+    "BalancedStep": "step",
     "Balancer": "balancer",
-    "FamoBalancer": "famo_balancer",
+    "FamoBalancer": "famo",
     "HierarchicalBalanced": "hierarchical_balanced",
     "JacobianDescentBalancer": "jacobian_descent",
-    "LostLambdaWarning": "famo_balancer",
+    "LostLambdaWarning": "famo",
     "NoBalancer": "balancer",
-    "QPBalancer": "qp_balancer",
-    "TaskLayout": "task_layout",
-    "build_balancer": "balancers",
+    "QPBalancer": "qp",
+    "ScaleGammaManager": "gamma",
+    "TaskLayout": "weighting",
+    "build_balancer": "balancer",
 }
 """The module of each name."""
 

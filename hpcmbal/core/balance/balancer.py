@@ -1,21 +1,38 @@
-"""What every balancer offers to the trainer, and the one that does nothing."""
+"""What every balancer offers to a training step, the one that does nothing, and how they are found by name."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hpcmbal.errors import SettingsError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
+
+    from hpcmbal.settings import BalancingSettings
 
 
 class Balancer(Protocol):
     """Decides in which mixture the gradients of K tasks reach the parameters.
 
-    One training step, in order: `backward(losses)`, the optimiser's step, and if `wants_update(step)` an
-    `update(before, after)`, for which `after` is measured only if `wants_after(step)`.
+    One training step, in order: `backward(losses)` for every batch, the optimiser's step,
+    `update(step, before, measure_after)`, `set_progress(fraction)`. A step that is skipped, because something in it was
+    not finite, ends after the first.
+
+    On another device than the CPU a balancer should not wait for values: what is not finite there flows on, and the
+    step drops it. Only `metrics` and `state_dict` have to read.
+
+    Attributes:
+        task_names: Names of the K tasks, in the order of their losses.
+        compares_gradients: Whether it looks at one gradient per task. Ranks share gradients only after the backward
+            pass, so such a balancer trains in one process.
     """
+
+    task_names: tuple[str, ...]
+    compares_gradients: bool
 
     def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
         """Add the balanced gradient of `losses` to the parameters' `.grad`.
@@ -31,62 +48,58 @@ class Balancer(Protocol):
             NumericalError: A loss is not finite; the message names the task, and no gradient was touched.
         """
 
-    def wants_update(self, step: int) -> bool:
-        """Whether `update` is to be called after this step (counted from 0)."""
-
-    def wants_after(self, step: int) -> bool:
-        """Whether that update needs the losses after the step: same images, same noise seeds, no gradient."""
-
-    def update(self, before: Tensor, after: Tensor | None = None) -> None:
+    def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
         """Learn from what one optimiser step did to the tasks.
 
         Args:
-            before: Task losses `[K]` before the step; if `after` covers a part of the batch, of that part alone.
-                Averaged over ranks, so that all ranks learn the same.
-            after: The same after the step, or None unless `wants_after` asked for it.
+            step: Number of the step, from 0.
+            before: Task losses `[K]` before it, averaged over batches and ranks.
+            measure_after: Returns the same losses after the step (same images, same noise), at the price of a forward
+                pass; to be called only when they are needed, in the same steps on every rank.
 
         Raises:
             NumericalError: A loss is negative or not finite; the message names the task, and nothing was learnt.
         """
 
-    def set_progress(self, fraction: float, scale_losses: Sequence[float] | None = None) -> None:
+    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
         """Tell how much of the training is done.
 
         Args:
             fraction: 0 to 1.
-            scale_losses: Once per epoch, the epoch's mean losses of s1, s2 and s3 (each the sum of its tasks).
+            epoch_losses: Once per epoch, the epoch's mean task losses, K numbers.
         """
 
     def metrics(self) -> dict[str, float]:
         """What to log about the last step, by metric name."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs to continue exactly."""
+        """What was learnt, so that `load_state_dict` continues exactly; not how the balancer was configured."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
 
 
-class MemorylessBalancer:
-    """What balancers share that decide anew in every step: nothing is learnt, logged or saved.
+class NoBalancer:
+    """The plain sum of the tasks, which is J.
 
-    Subclasses add `backward`.
+    Args:
+        task_names: Names of the tasks.
     """
 
-    def wants_update(self, step: int) -> bool:
-        """Never."""
-        del step
-        return False
+    compares_gradients = False
 
-    def wants_after(self, step: int) -> bool:
-        """Never."""
-        del step
-        return False
+    def __init__(self, task_names: Sequence[str]) -> None:
+        self.task_names = tuple(task_names)
 
-    def update(self, before: Tensor, after: Tensor | None = None) -> None:
+    def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
+        """Gradient of J. Losses that are not finite pass through: the step sees them in the gradient's norm."""
+        del parameters
+        (losses.sum() * scale).backward()
+
+    def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
         """Nothing to learn."""
 
-    def set_progress(self, fraction: float, scale_losses: Sequence[float] | None = None) -> None:
+    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
         """Nothing depends on progress."""
 
     def metrics(self) -> dict[str, float]:
@@ -102,10 +115,33 @@ class MemorylessBalancer:
         del state
 
 
-class NoBalancer(MemorylessBalancer):
-    """The plain sum of the tasks, which is J."""
+def build_none(settings: BalancingSettings, task_names: tuple[str, ...]) -> NoBalancer:
+    """`NoBalancer`, whatever the other settings."""
+    del settings
+    return NoBalancer(task_names)
 
-    def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
-        """Gradient of J. Losses that are not finite pass through, for the trainer to see in the gradient's norm."""
-        del parameters
-        (losses.sum() * scale).backward()
+
+BALANCERS: dict[str, str] = {
+    "none": "hpcmbal.core.balance.balancer:build_none",
+    "linear": "hpcmbal.core.balance.famo:build_famo",
+    "log1p": "hpcmbal.core.balance.famo:build_famo",
+    "log": "hpcmbal.core.balance.famo:build_famo",
+    "qp": "hpcmbal.core.balance.qp:build_qp",
+    "torchjd": "hpcmbal.core.balance.jacobian_descent:build_torchjd",
+}
+"""`module:factory` of each balancing; a factory takes the settings and the task names. A new one is a file and a line
+here."""
+
+
+def build_balancer(settings: BalancingSettings, task_names: Sequence[str]) -> Balancer:
+    """The balancer that `settings` name, for tasks of these names in this order.
+
+    Raises:
+        SettingsError: The name is unknown; or these tasks cannot be balanced so.
+        MissingExtraError: The balancing needs a package that is not installed.
+    """
+    if settings.name not in BALANCERS:
+        raise SettingsError(f"Unknown balancing '{settings.name}'. Choose one of: {', '.join(BALANCERS)}.")
+    module, _, factory = BALANCERS[settings.name].partition(":")
+    balancer: Balancer = getattr(import_module(module), factory)(settings, tuple(task_names))
+    return balancer

@@ -7,44 +7,49 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.balance.famo_balancer import FamoBalancer
+from hpcmbal.core.balance.famo import FamoBalancer
 from hpcmbal.core.balance.gamma import ScaleGammaManager
-from hpcmbal.core.balance.task_layout import TaskLayout
+from hpcmbal.core.balance.step import NOT_FINITE, BalancedStep, Evaluation, SkippedSteps
+from hpcmbal.core.balance.weighting import TaskLayout
 from hpcmbal.core.loss.tasks import FIVE_TASKS
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
 DEFAULT_GAMMAS = (0.008, 0.006, 0.004)
 DEFAULT_SCALE_WEIGHTS = (0.3, 0.4, 0.3)
 
 
-class HierarchicalBalanced:
-    """Hierarchical balanced optimisation from Python, without trainer or command line.
+class HierarchicalBalanced(torch.optim.Optimizer):
+    """Hierarchical balanced optimisation as a torch optimiser, without trainer or command line.
 
-    ```
-    evaluate() -> tasks [5] --balance--> gradients --clip--> base optimiser
-         |                                                       |
-         +---- every `update_every` steps: evaluate() again, update the task weights
-    ```
+    It does the trainer's own step (`BalancedStep`): a step whose losses or gradient are not finite changes nothing and
+    is counted, 20 of them in a row raise. Learning-rate schedulers take it as any other optimiser; parameter groups and
+    state are those of the base optimiser.
 
-    `evaluate` has to return the task losses of the *same* batch with the *same* noise at every call of one step:
+    The closure has to return the task losses of the *same* batch with the *same* noise at every call of one step:
 
     ```python
     optimizer = HierarchicalBalanced(torch.optim.Adam(model.parameters()), lmbda=0.013)
     for x, seeds in batches:
-        optimizer.step(lambda: loss(model(x, lmbda, seeds), x, lmbda).tasks)
+        optimizer.step(lambda: loss(model(x, lmbda, seeds), x, lmbda))
     ```
 
     Args:
-        base: Any torch optimiser.
+        base: Any torch optimiser. With learned shares, give it `loss.parameter_groups()` as well.
         gammas: Initial pull of the task logits of s1, s2, s3.
         gamma_strategy: Its course over the training; call `set_progress` for any but "fixed".
         scale_weights: Emphasis of s1, s2, s3.
-        clip_max_norm: Largest norm of the whole gradient; 0 turns clipping off.
+        clip_max_norm: Largest norm of the whole gradient of `parameters`; 0 turns clipping off.
+        parameters: The network's parameters, if the base optimiser moves others too (learned shares); all by default.
+        update_fraction: Part of the batch that is measured again for an update; below 1 the closure takes a slice of
+            the batch, and all of it by default: `lambda part=slice(None): loss(model(x[part], ...), ...)`.
         lmbda: Only to log the effective lmbda; None leaves that metric out.
-        options: More options of `FamoBalancer`: mode, w_lr, update_every, preserve_lambda.
+        options: More options of `FamoBalancer`: mode, w_lr, update_every, preserve_lambda, anneal_from.
+
+    Raises:
+        SettingsError: An option has no meaning, or update_mode is "next_batch".
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class HierarchicalBalanced:
         gamma_strategy: str = "fixed",
         scale_weights: Sequence[float] = DEFAULT_SCALE_WEIGHTS,
         clip_max_norm: float = 0.0,
+        parameters: Iterable[nn.Parameter] | None = None,
+        update_fraction: float = 1.0,
         lmbda: float | None = None,
         **options: Any,
     ) -> None:
@@ -63,50 +70,79 @@ class HierarchicalBalanced:
                 "HierarchicalBalanced measures the losses after a step on the same batch. For update_mode 'next_batch' "
                 "use FamoBalancer itself."
             )
+        if not 0 < update_fraction <= 1:
+            raise SettingsError(f"update_fraction should be above 0 and at most 1. Found {update_fraction}.")
+        super().__init__(base.param_groups, base.defaults)
+        self.base = base
+        self._share_with_base()
         manager = ScaleGammaManager(gammas, gamma_strategy)
         layout = TaskLayout.from_names(FIVE_TASKS)
-        self.base = base
         self.balancer = FamoBalancer(layout, manager, scale_weights=scale_weights, **options)
-        self.clip_max_norm = clip_max_norm
+        chosen = [p for group in self.param_groups for p in group["params"]] if parameters is None else list(parameters)
+        self._step = BalancedStep(
+            base,
+            self.balancer,
+            [parameter for parameter in chosen if parameter.requires_grad],
+            clip_max_norm=clip_max_norm,
+            update_fraction=update_fraction,
+        )
         self.lmbda = lmbda
         self.steps = 0
         self._losses: Tensor | None = None
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Those of the base optimiser, for learning-rate schedules."""
-        return self.base.param_groups
+    def _share_with_base(self) -> None:
+        """Groups and state are the base's own objects: what a scheduler writes here is what the base reads."""
+        self.param_groups, self.state = self.base.param_groups, self.base.state
 
-    def step(self, evaluate: Callable[[], Tensor]) -> Tensor:
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything, so that copies and pickles are whole."""
+        return self.__dict__.copy()
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps left out because a loss or the gradient was not finite."""
+        return int(self._step.skipped.total)
+
+    def step(self, closure: Evaluation) -> Tensor:  # type: ignore[override]
         """One whole training step.
 
         Args:
-            evaluate: Returns the five task losses `[5]`; called with gradients, and again without when an update is
-                due.
+            closure: Returns `TaskLosses`, or the five task losses `[5]`; called with gradients, and again without when
+                an update of the task weights is due.
 
         Returns:
             The task losses before the step `[5]`, without graph.
 
         Raises:
-            NumericalError: A loss is negative or not finite; the message names the task.
+            NumericalError: 20 steps in a row were skipped, or a loss after the step is not finite; the message names
+                the task.
         """
-        parameters = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-        self.base.zero_grad()
-        losses = evaluate()
-        self.balancer.backward(losses, parameters)
-        if self.clip_max_norm:
-            nn.utils.clip_grad_norm_(parameters, self.clip_max_norm)
-        self.base.step()
-        self._losses = losses.detach()
-        if self.balancer.wants_after(self.steps):
-            with torch.no_grad():
-                self.balancer.update(self._losses, evaluate())
+        self._losses = self._step([closure], self.steps).tasks
         self.steps += 1
         return self._losses
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget gradients; `step` does it by itself."""
+        self.base.zero_grad(set_to_none)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Give the base optimiser one more group."""
+        if "base" not in self.__dict__:  # torch's constructor adds the groups that the base has already
+            super().add_param_group(param_group)
+            return
+        self.base.add_param_group(param_group)
+        self._step.parameters += [p for p in self.param_groups[-1]["params"] if p.requires_grad]
+
     def set_progress(self, fraction: float, scale_losses: Sequence[float] | None = None) -> None:
-        """Move the gamma schedule to a fraction of the training; see `ScaleGammaManager.set_progress`."""
-        self.balancer.set_progress(fraction, scale_losses)
+        """Move gamma schedule and annealing to a fraction of the training.
+
+        Args:
+            fraction: 0 to 1.
+            scale_losses: At the end of an epoch, its mean losses of s1, s2, s3, for the gamma strategy "adaptive".
+        """
+        self.balancer.set_progress(fraction)
+        if scale_losses is not None:
+            self.balancer.gammas.set_progress(fraction, scale_losses)
 
     def get_task_weights(self) -> dict[str, float]:
         """Present task weights `softmax(w)` by task; they sum to one."""
@@ -125,12 +161,16 @@ class HierarchicalBalanced:
         self.balancer.gammas.set_initial(gammas)
 
     def metrics(self) -> dict[str, float]:
-        """What to log about the last step.
+        """What to log about the last step; on other devices than the CPU this is where skipped steps are noticed.
 
-        `train/<task>`, `weights/<task>`, `effective_weights/<task>`, `scale_contrib/<scale>`, `gamma/<scale>`,
-        `lmbda_eff_ratio`, and with a known lmbda `lmbda_eff`.
+        `train/<task>`, `train/skipped_steps`, `weights/<task>`, `effective_weights/<task>`, `scale_contrib/<scale>`,
+        `gamma/<scale>`, `lmbda_eff_ratio`, and with a known lmbda `lmbda_eff`.
+
+        Raises:
+            NumericalError: 20 steps in a row were skipped.
         """
-        values = self.balancer.metrics()
+        self._step.skipped.check(self.steps - 1, NOT_FINITE)
+        values = self.balancer.metrics() | {"train/skipped_steps": float(self.skipped_steps)}
         if self._losses is not None:
             values |= {f"train/{name}": loss for name, loss in zip(FIVE_TASKS, self._losses.tolist(), strict=True)}
         if self.lmbda is not None and "lmbda_eff_ratio" in values:
@@ -138,11 +178,26 @@ class HierarchicalBalanced:
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the base optimiser, of the balancer, and the number of steps."""
-        return {"base": self.base.state_dict(), "balancer": self.balancer.state_dict(), "steps": self.steps}
+        """State and parameter groups of the base optimiser under torch's names, and under `balanced` all the rest."""
+        skipped = self._step.skipped
+        return {
+            **self.base.state_dict(),
+            "balanced": {
+                "balancer": self.balancer.state_dict(),
+                "gammas": list(self.balancer.gammas.initial),
+                "scale_weights": list(self.balancer.scale_weights),
+                "steps": self.steps,
+                "skipped": [int(skipped.total), int(skipped.in_a_row)],
+            },
+        }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.base.load_state_dict(state["base"])
-        self.balancer.load_state_dict(state["balancer"])
-        self.steps = int(state["steps"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned, the base optimiser's options included, as torch does."""
+        own = state_dict["balanced"]
+        self.base.load_state_dict({name: value for name, value in state_dict.items() if name != "balanced"})
+        self._share_with_base()
+        self.balancer.load_state_dict(own["balancer"])
+        self.balancer.gammas.set_initial(own["gammas"])
+        self.balancer.set_scale_weights(own["scale_weights"])
+        self.steps = int(own["steps"])
+        self._step.skipped = SkippedSteps(*own["skipped"])

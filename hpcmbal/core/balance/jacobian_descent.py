@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.balance.balancer import MemorylessBalancer
-from hpcmbal.core.balance.effective import EffectiveWeights
-from hpcmbal.core.balance.task_gradients import TaskGradients, add_gradient, task_gradients
-from hpcmbal.core.balance.task_layout import TaskLayout
-from hpcmbal.core.balance.weighting import check_losses
+from hpcmbal.core.balance.task_gradients import GradientComparing, TaskGradients, add_gradient, task_gradients
+from hpcmbal.core.balance.weighting import TaskLayout, check_losses
 from hpcmbal.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 EXTRA = "torchjd"
 
 
-class JacobianDescentBalancer(MemorylessBalancer):
+class JacobianDescentBalancer(GradientComparing):
     """Hands the matrix of all task gradients to an aggregator (Quinton and Rey, "Jacobian descent", 2024).
 
     The tasks carry lmbda and sum to J; the aggregator decides the direction, and with it may move the operating point:
@@ -36,12 +33,12 @@ class JacobianDescentBalancer(MemorylessBalancer):
     Args:
         layout: The tasks.
         aggregator: Maps the Jacobian `[K, number of parameters]` to a gradient `[number of parameters]`.
+        anneal_from: Fraction of the training from which the gradient goes back to that of J (`EffectiveWeights`).
     """
 
-    def __init__(self, layout: TaskLayout, aggregator: Callable[[Tensor], Tensor]) -> None:
-        self.layout = layout
+    def __init__(self, layout: TaskLayout, aggregator: Callable[[Tensor], Tensor], *, anneal_from: float = 1.0) -> None:
+        super().__init__(layout, anneal_from)
         self.aggregator = aggregator
-        self.effective = EffectiveWeights(layout)
         self._weights: Tensor | None = None
         weighting = getattr(aggregator, "weighting", None)
         if isinstance(weighting, nn.Module):
@@ -52,19 +49,18 @@ class JacobianDescentBalancer(MemorylessBalancer):
         check_losses(losses, self.layout.names, "of the batch")
         jacobian = as_matrix(task_gradients(losses, parameters))
         self._weights = None
-        combined = self.aggregator(jacobian) * scale
+        combined, strength = self.aggregator(jacobian), self.effective.strength
+        if strength < 1:
+            combined = strength * combined + (1 - strength) * jacobian.sum(0)
+        combined = combined * scale
         if self._weights is not None:
-            self.effective.remember(self._weights, losses)
+            self.effective.remember(self.effective.annealed(self._weights), losses)
         for parameter, part in zip(parameters, torch.split(combined, [p.numel() for p in parameters]), strict=True):
             add_gradient(parameter, part.view_as(parameter).clone())
 
     def _remember_weights(self, module: nn.Module, inputs: object, weights: Tensor) -> None:
         del module, inputs
         self._weights = weights.detach()
-
-    def metrics(self) -> dict[str, float]:
-        """Effective weights and the factor on lmbda, for aggregators that are weighted sums."""
-        return self.effective.metrics()
 
 
 def as_matrix(gradients: TaskGradients) -> Tensor:
@@ -142,4 +138,5 @@ def _aggregator_names(module: Any) -> list[str]:
 
 def build_torchjd(settings: BalancingSettings, task_names: tuple[str, ...]) -> JacobianDescentBalancer:
     """`JacobianDescentBalancer` with the aggregator that the settings name."""
-    return JacobianDescentBalancer(TaskLayout.from_names(task_names), load_aggregator(settings.aggregator))
+    layout, aggregator = TaskLayout.from_names(task_names), load_aggregator(settings.aggregator)
+    return JacobianDescentBalancer(layout, aggregator, anneal_from=settings.anneal_from)

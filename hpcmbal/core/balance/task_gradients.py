@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.balance.weighting import EffectiveWeights, TaskLayout
+
 TaskGradients = list[tuple[Tensor, ...]]
 """For each of K tasks, its gradient in every parameter."""
+
+
+class GradientComparing:
+    """What balancers share that compare the tasks' gradients anew in every step. Subclasses add `backward`.
+
+    Args:
+        layout: The tasks.
+        anneal_from: Fraction of the training from which the weights go back to neutral.
+    """
+
+    compares_gradients = True
+
+    def __init__(self, layout: TaskLayout, anneal_from: float = 1.0) -> None:
+        self.layout = layout
+        self.task_names = layout.names
+        self.effective = EffectiveWeights(layout, anneal_from)
+
+    def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
+        """Nothing is learnt between steps."""
+
+    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
+        """Move the annealing."""
+        del epoch_losses
+        self.effective.fraction = fraction
+
+    def metrics(self) -> dict[str, float]:
+        """Effective weights and the factor on lmbda, where there are such weights."""
+        return self.effective.metrics()
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the training is."""
+        return {"fraction": self.effective.fraction}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.effective.fraction = state["fraction"]
 
 
 def task_gradients(losses: Tensor, parameters: Sequence[nn.Parameter]) -> TaskGradients:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpcmbal.core.balance import BALANCERS
-from hpcmbal.core.balance.gamma.manager import STRATEGIES
+from hpcmbal.core.balance.gamma import STRATEGIES
 from hpcmbal.core.model import VARIANTS
 from hpcmbal.core.optim import OPTIMIZERS
 from hpcmbal.settings import choices

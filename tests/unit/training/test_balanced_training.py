@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hpcmbal.core.balance.famo_balancer import FamoBalancer
+from hpcmbal.core.balance.famo import FamoBalancer
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.trainer import train
 
@@ -45,11 +45,20 @@ def test_over_a_hundred_steps_of_training_the_weights_are_those_of_the_published
     logits: list[Array] = []
     original = FamoBalancer.update
 
-    def recording(self: FamoBalancer, before: torch.Tensor, after: torch.Tensor | None = None) -> None:
+    def recording(
+        self: FamoBalancer, step: int, before: torch.Tensor, measure_after: Callable[[], torch.Tensor]
+    ) -> None:
         nonlocal names
-        names = self.layout.names
-        original(self, before, after)
-        seen.append((before.double().numpy(), None if after is None else after.double().numpy()))
+        names = self.task_names
+        after: list[Array] = []
+
+        def measure() -> torch.Tensor:
+            measured = measure_after()
+            after.append(measured.double().numpy())
+            return measured
+
+        original(self, step, before, measure)
+        seen.append((before.double().numpy(), after[0] if after else None))
         logits.append(self.logits.values.numpy().copy())
 
     monkeypatch.setattr(FamoBalancer, "update", recording)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hpcmbal.training.state import ScaleLossMeans, update_moving_average
+from hpcmbal.training.state import EpochLosses, update_moving_average
 
 
 def test_the_moving_average_forgets_where_it_started() -> None:
@@ -22,8 +22,16 @@ def test_the_moving_average_reaches_its_decay() -> None:
 
 
 def test_means_of_an_epoch_come_when_the_next_one_begins() -> None:
-    means = ScaleLossMeans()
-    assert means.add(0, [1.0, 2.0, 3.0]) is None
-    assert means.add(0, [3.0, 2.0, 1.0]) is None
-    assert means.add(1, [9.0, 9.0, 9.0]) == pytest.approx((2.0, 2.0, 2.0))
+    means = EpochLosses()
+    assert means.add(0, torch.tensor([1.0, 2.0, 3.0])) is None
+    assert means.add(0, torch.tensor([3.0, 2.0, 1.0])) is None
+    assert means.add(1, torch.tensor([9.0, 9.0, 9.0])) == pytest.approx([2.0, 2.0, 2.0])
     assert means.count == 1
+
+
+def test_means_of_an_epoch_leave_out_what_is_not_finite() -> None:
+    means = EpochLosses()
+    means.add(0, torch.tensor([1.0, 2.0]))
+    means.add(0, torch.tensor([float("nan"), 2.0]))
+    assert means.add(1, torch.tensor([float("inf"), 2.0])) == pytest.approx([1.0, 2.0])
+    assert means.add(2, torch.tensor([1.0, 2.0])) is None, "no step of epoch 1 was finite"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from hpcmbal.core.balance import BalancedStep
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import load_network, read_weights
 from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.settings.presets import preset_names
-from hpcmbal.training import stepper
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
 from hpcmbal.training.reporting import SilentReporter
 from hpcmbal.training.trackers import read_log
@@ -107,6 +107,16 @@ BALANCINGS: dict[str, dict[str, object]] = {
     "log1p": {"loss.tasks": "five", "balancing.name": "log1p", "balancing.update_every": 2},
     "next batch": {"loss.tasks": "five", "balancing.name": "linear", "balancing.update_mode": "next_batch"},
     "learned shares": {"loss.tasks": "five", "loss.decomposition": "learned", "balancing.name": "linear"},
+    "annealed": {"loss.tasks": "five", "balancing.name": "linear", "balancing.anneal_from": 0.3},
+    "annealed qp": {"loss.tasks": "five", "balancing.name": "qp", "balancing.anneal_from": 0.3},
+    "variable rate, images weighed, part of the batch": {
+        "loss.variable_rate": True,
+        "loss.lmbda_power": 0.8,
+        "loss.tasks": "five",
+        "balancing.name": "linear",
+        "balancing.update_every": 2,
+        "balancing.update_fraction": 0.5,
+    },
 }
 """What no preset has."""
 
@@ -240,9 +250,10 @@ def test_a_full_disk_loses_nothing(tiny_run: Run, monkeypatch: pytest.MonkeyPatc
 def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = stepper.Stepper._clip
+    original = BalancedStep._clip
     norms = iter([True, False, True, True, False, True])
-    monkeypatch.setattr(stepper.Stepper, "_clip", lambda self: original(self) if next(norms) else float("nan"))
+    nan = torch.tensor(float("nan"))
+    monkeypatch.setattr(BalancedStep, "_clip", lambda self: original(self) if next(norms) else nan)
     settings = tiny_run()
     result = train(settings)
     assert result.skipped_steps == 2
@@ -251,7 +262,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
 
 
 def test_many_skipped_steps_in_a_row_end_the_run(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepper.Stepper, "_clip", lambda self: float("inf"))
+    monkeypatch.setattr(BalancedStep, "_clip", lambda self: torch.tensor(float("inf")))
     settings = tiny_run(training={"max_steps": 30, "device": "cpu", "num_threads": 1})
     with pytest.raises(NumericalError, match="20 steps in a row were skipped.*--learning-rate"):
         train(settings)
@@ -265,7 +276,7 @@ def test_a_missing_folder_is_told(tiny_run: Run, tmp_path: Path) -> None:
 def test_lines_of_the_log_are_json_with_null_for_what_is_not_finite(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepper.Stepper, "_clip", lambda self: float("nan"))
+    monkeypatch.setattr(BalancedStep, "_clip", lambda self: torch.tensor(float("nan")))
     settings = tiny_run(training={"max_steps": 1, "device": "cpu", "num_threads": 1})
     train(settings)
     lines = (settings.output.save_path / "logs" / "metrics.jsonl").read_text().splitlines()

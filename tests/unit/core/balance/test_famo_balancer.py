@@ -33,8 +33,7 @@ def train(balancer, parameter, losses, steps, *, first=0, lr=0.02):
         with torch.no_grad():
             parameter -= lr * parameter.grad
             balancer.set_progress(step / 1000)
-            if balancer.wants_update(step):
-                balancer.update(before.detach(), losses() if balancer.wants_after(step) else None)
+            balancer.update(step, before.detach(), losses)
         course.append(balancer.logits.weights.clone())
     return course
 
@@ -110,36 +109,43 @@ def test_preserving_lambda_reports_a_ratio_of_one_and_otherwise_what_balancing_d
 
 
 def test_same_batch_asks_for_a_second_pass_every_n_steps_and_next_batch_never():
-    same, following = make(update_every=3), make(update_mode="next_batch", update_every=3)
-    assert [step for step in range(9) if same.wants_after(step)] == [2, 5, 8]
-    assert [same.wants_update(step) for step in range(9)] == [same.wants_after(step) for step in range(9)]
-    assert all(following.wants_update(step) for step in range(9))
-    assert not any(following.wants_after(step) for step in range(9))
+    asked = {"same_batch": [], "next_batch": []}
+    for mode, steps in asked.items():
+        balancer = make(update_mode=mode, update_every=3)
+        for step in range(9):
+
+            def measure_after(step=step, steps=steps):
+                steps.append(step)
+                return torch.rand(5) + 0.5
+
+            balancer.update(step, torch.rand(5) + 0.5, measure_after)
+        assert bool(balancer.logits.values.abs().sum() > 0)
+    assert asked == {"same_batch": [2, 5, 8], "next_batch": []}
 
 
 def test_next_batch_takes_the_following_losses_for_those_after_the_step():
     generator = torch.Generator().manual_seed(0)
     batches = torch.rand(30, 5, generator=generator) + 0.5
     following, same = make(update_mode="next_batch"), make(update_every=1)
-    for losses in batches:
-        following.update(losses)
+    for step, losses in enumerate(batches):
+        following.update(step, losses, pytest.fail)
     for before, after in pairwise(batches):
-        same.update(before, after)
+        same.update(0, before, lambda after=after: after)
     assert torch.equal(following.logits.values, same.logits.values)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
 def test_bad_losses_are_named_and_nothing_is_touched(quadratic_tasks, bad):
     parameter, losses = quadratic_tasks(5)
-    balancer = make()
+    balancer = make(update_every=1)
     factor = torch.tensor([1, 1, bad, 1, 1], dtype=torch.float64)
     with pytest.raises(NumericalError, match="s2_distortion = "):
         balancer.backward(losses() * factor, [parameter])
     assert parameter.grad is None
     with pytest.raises(NumericalError, match=r"after the step.*s2_distortion = "):
-        balancer.update(losses(), losses() * factor)
+        balancer.update(0, losses(), lambda: losses() * factor)
     with pytest.raises(NumericalError, match=r"before the step.*s2_distortion = "):
-        balancer.update(losses() * factor, losses())
+        balancer.update(0, losses() * factor, losses)
     assert torch.equal(balancer.logits.values, torch.zeros(5, dtype=torch.float64))
 
 
@@ -148,10 +154,11 @@ def test_gammas_follow_their_schedule_into_the_update_and_the_metrics():
     balancer.set_progress(1.0)
     metrics = balancer.metrics()
     assert [metrics[f"gamma/{s}"] for s in ("s1", "s2", "s3")] == pytest.approx([0.004, 0.003, 0.0052])
-    pulled, free = make(strategy="hierarchical"), FamoBalancer(FIVE, ScaleGammaManager((0, 0, 0)))
+    pulled = make(strategy="hierarchical", update_every=1)
+    free = FamoBalancer(FIVE, ScaleGammaManager((0, 0, 0)), update_every=1)
     for one in (pulled, free):
         one.logits.values = torch.ones(5, dtype=torch.float64)
-        one.update(torch.ones(5), torch.tensor([0.9, 0.91, 0.92, 0.93, 0.94]))
+        one.update(0, torch.ones(5), lambda: torch.tensor([0.9, 0.91, 0.92, 0.93, 0.94]))
     assert not torch.equal(pulled.logits.values, free.logits.values)
 
 
@@ -169,21 +176,62 @@ def test_metrics_name_raw_and_effective_weights_contributions_and_gammas(quadrat
 @pytest.mark.parametrize("strategy", ["hierarchical", "adaptive"])
 def test_its_state_round_trips_through_a_file_and_continues_exactly(quadratic_tasks, options, strategy):
     parameter, losses = quadratic_tasks(5)
-    whole = make(strategy=strategy, **options)
-    whole.set_scale_weights((0.2, 0.3, 0.5))
+    options |= {"strategy": strategy, "scale_weights": (0.2, 0.3, 0.5), "anneal_from": 0.01}
+    whole = make(**options)
     train(whole, parameter, losses, 40)
     again, losses = quadratic_tasks(5)
-    first = make(strategy=strategy, **options)
-    first.set_scale_weights((0.2, 0.3, 0.5))
+    first = make(**options)
     train(first, again, losses, 17)
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
-    second = make(strategy=strategy, **options)
+    second = make(**options)
     second.load_state_dict(torch.load(file, weights_only=True))
     train(second, again, losses, 23, first=17)
     assert torch.equal(again, parameter)
     assert torch.equal(second.logits.values, whole.logits.values)
+
+
+def test_its_state_is_what_it_learnt_and_not_how_it_was_configured():
+    old, new = make(scale_weights=(1, 2, 3), w_lr=0.5), FamoBalancer(FIVE, ScaleGammaManager((0.1, 0.2, 0.3)))
+    old.update(7, torch.ones(5), lambda: torch.tensor([0.9, 0.91, 0.92, 0.93, 0.94]))
+    new.load_state_dict(old.state_dict())
+    assert torch.equal(new.logits.values, old.logits.values)
+    assert new.gammas.gammas == (0.1, 0.2, 0.3)
+    assert new.scale_weights == (1, 1, 1)
+    new.update(7, torch.ones(5), lambda: torch.ones(5))
+    assert (new.logits.values - old.logits.values).abs().max() < 0.05, "w_lr is the new one"
+
+
+@pytest.mark.parametrize("mode", ["linear", "log1p", "log"])
+@pytest.mark.parametrize("preserve", [True, False])
+@pytest.mark.filterwarnings("ignore::hpcmbal.core.balance.LostLambdaWarning")
+def test_annealing_leads_the_weights_back_to_those_of_j_in_a_straight_line(quadratic_tasks, mode, preserve):
+    _, losses = quadratic_tasks(5)
+    options = {"mode": mode, "preserve_lambda": preserve, "scale_weights": (0.2, 0.5, 0.3)}
+    plain, annealed = make(**options), make(**options, anneal_from=0.6)
+    for one in (plain, annealed):
+        one.logits.values = torch.tensor([0.5, -0.5, 0.2, 0.1, -0.3], dtype=torch.float64)
+    full = plain.weigh(losses())
+    for fraction, strength in ((0.0, 1.0), (0.6, 1.0), (0.7, 0.75), (0.8, 0.5), (1.0, 0.0)):
+        annealed.set_progress(fraction)
+        torch.testing.assert_close(annealed.weigh(losses()), strength * full + (1 - strength))
+        assert annealed.metrics()["balancing_strength"] == pytest.approx(strength)
+    assert "balancing_strength" not in plain.metrics()
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
+def test_annealing_begins_within_the_training(fraction):
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        make(anneal_from=fraction)
+
+
+def test_epoch_losses_of_tasks_without_scales_count_for_all_that_share_a_gamma():
+    layout = TaskLayout.from_names(TWO_TASKS)
+    balancer = FamoBalancer(layout, ScaleGammaManager(GAMMAS, "adaptive", window=2), preserve_lambda=False)
+    for epoch in range(2):
+        balancer.set_progress(0.1, [1.0 + epoch, 2.0])
+    assert balancer.gammas.multipliers == pytest.approx((1.02,) * 3), "the losses jump"
 
 
 def test_two_tasks_with_lambda_preserved_leave_nothing_to_balance():
@@ -230,4 +278,13 @@ def test_no_balancing_is_j_and_lets_the_trainer_see_what_is_not_finite(quadratic
     torch.testing.assert_close(parameter.grad, torch.autograd.grad(0.5 * losses().sum(), parameter)[0])
     balancer.backward(losses() * float("nan"), [parameter])
     assert bool(parameter.grad.isnan().all())
-    assert (balancer.metrics(), balancer.state_dict(), balancer.wants_update(7)) == ({}, {}, False)
+    balancer.update(7, losses(), pytest.fail)
+    assert (balancer.metrics(), balancer.state_dict()) == ({}, {})
+
+
+@pytest.mark.parametrize(("name", "compares"), [("none", False), ("log1p", False), ("qp", True), ("torchjd", True)])
+def test_every_balancer_states_its_tasks_and_whether_it_compares_gradients(name, compares):
+    if name == "torchjd":
+        pytest.importorskip("torchjd", reason="the extra hpcmbal[torchjd] is not installed")
+    balancer = build_balancer(BalancingSettings(name=name), FIVE_TASKS)
+    assert (balancer.task_names, balancer.compares_gradients) == (FIVE_TASKS, compares)

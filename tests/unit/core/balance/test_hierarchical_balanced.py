@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 
 import pytest
 import torch
 
 from hpcmbal.core.balance import HierarchicalBalanced
 from hpcmbal.core.loss import FIVE_TASKS
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import NumericalError, SettingsError
 
 SCALES = ("s1", "s2", "s3")
 
@@ -129,3 +131,95 @@ def test_next_batch_is_refused_because_the_step_sees_one_batch(quadratic_tasks):
     parameter, _ = quadratic_tasks(5)
     with pytest.raises(SettingsError, match="next_batch"):
         make(parameter, update_mode="next_batch")
+
+
+SCHEDULERS = {
+    "step": lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=1, gamma=0.5),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=4),
+    "one cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=5),
+    "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_learning_rate_schedulers_drive_the_base_optimiser_through_it(quadratic_tasks, name):
+    parameter, losses = quadratic_tasks(5)
+    optimizer = make(parameter)
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    scheduler = SCHEDULERS[name](optimizer)
+    reference = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.02)
+    expected = SCHEDULERS[name](reference)
+    for _ in range(3):
+        optimizer.step(losses)
+        scheduler.step()
+        reference.step()
+        expected.step()
+        assert optimizer.base.param_groups[0]["lr"] == pytest.approx(reference.param_groups[0]["lr"])
+
+
+def test_the_learning_rate_that_a_scheduler_sets_is_used_after_loading_a_state_as_well(quadratic_tasks):
+    parameter, losses = quadratic_tasks(5)
+    optimizer = make(parameter)
+    optimizer.step(losses)
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    optimizer.param_groups[0]["lr"] = 0.0
+    before = parameter.detach().clone()
+    optimizer.step(losses)
+    assert torch.equal(parameter, before)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(quadratic_tasks, bad):
+    parameter, losses = quadratic_tasks(5)
+    optimizer = make(parameter, update_every=1)
+    optimizer.step(losses)
+    before, logits = parameter.detach().clone(), optimizer.get_task_weights()
+    state = copy.deepcopy(optimizer.base.state_dict())
+    optimizer.step(lambda: losses() * torch.tensor([1, bad, 1, 1, 1]))
+    assert torch.equal(parameter, before)
+    assert optimizer.get_task_weights() == logits
+    assert torch.equal(optimizer.base.state_dict()["state"][0]["exp_avg"], state["state"][0]["exp_avg"])
+    assert optimizer.skipped_steps == 1
+    assert optimizer.metrics()["train/skipped_steps"] == 1
+    optimizer.step(losses)
+    assert not torch.equal(parameter, before)
+
+
+def test_twenty_skipped_steps_in_a_row_raise_and_name_the_task(quadratic_tasks):
+    parameter, losses = quadratic_tasks(5)
+    optimizer = make(parameter)
+    for _ in range(19):
+        optimizer.step(lambda: losses() * torch.tensor([1, float("nan"), 1, 1, 1]))
+    with pytest.raises(NumericalError, match=r"20 steps in a row were skipped.*s1_bpp = nan"):
+        optimizer.step(lambda: losses() * torch.tensor([1, float("nan"), 1, 1, 1]))
+
+
+def test_a_group_added_later_is_trained_and_clipped_too(quadratic_tasks):
+    parameter, losses = quadratic_tasks(5)
+    other = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+    optimizer = HierarchicalBalanced(torch.optim.SGD([parameter], lr=1.0), clip_max_norm=0.125)
+    optimizer.add_param_group({"params": [other], "lr": 1.0})
+    assert len(optimizer.param_groups) == len(optimizer.base.param_groups) == 2
+    before = torch.cat((parameter.detach(), other.detach()))
+    optimizer.step(lambda: losses() + other.square().sum())
+    assert (torch.cat((parameter, other)).detach() - before).norm().item() == pytest.approx(0.125, rel=1e-4)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_a_copy_is_whole_and_its_own(quadratic_tasks, duplicate):
+    parameter, losses = quadratic_tasks(5)
+    optimizer = make(parameter)
+    optimizer.step(losses)
+    other = duplicate(optimizer)
+    assert other.get_task_weights() == optimizer.get_task_weights()
+    assert other.param_groups is other.base.param_groups
+    assert other.param_groups[0]["params"][0] is not parameter
+
+
+def test_a_part_of_the_batch_needs_losses_per_image(quadratic_tasks):
+    parameter, losses = quadratic_tasks(5)
+    optimizer = make(parameter, update_fraction=0.5, update_every=1)
+    with pytest.raises(SettingsError, match="returns TaskLosses"):
+        optimizer.step(losses)
+    with pytest.raises(SettingsError, match="above 0 and at most 1. Found 1.5"):
+        make(parameter, update_fraction=1.5)

@@ -56,6 +56,17 @@ def test_mean_is_the_gradient_of_j_over_the_number_of_tasks(quadratic_tasks):
     assert balancer.metrics()["effective_weights/s1_bpp"] == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("strength", [1.0, 0.25, 0.0])
+def test_annealing_mixes_in_the_gradient_of_j(quadratic_tasks, strength):
+    parameter, losses = quadratic_tasks(5)
+    balancer = JacobianDescentBalancer(TaskLayout.from_names(FIVE_TASKS), lambda rows: 7 * rows[0], anneal_from=0.0)
+    balancer.set_progress(1 - strength)
+    balancer.backward(losses(), [parameter])
+    first = torch.autograd.grad(losses()[0], parameter)[0]
+    whole = torch.autograd.grad(losses().sum(), parameter)[0]
+    torch.testing.assert_close(parameter.grad, strength * 7 * first + (1 - strength) * whole)
+
+
 @needs_torchjd
 def test_upgrad_conflicts_with_no_task(quadratic_tasks):
     parameter, losses = quadratic_tasks(5, size=3)

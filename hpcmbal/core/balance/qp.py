@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.balance.balancer import MemorylessBalancer
-from hpcmbal.core.balance.effective import EffectiveWeights
-from hpcmbal.core.balance.famo_balancer import LostLambdaWarning, check_preserve_lambda
-from hpcmbal.core.balance.task_gradients import add_weighted, gramian, task_gradients
-from hpcmbal.core.balance.task_layout import TaskLayout
-from hpcmbal.core.balance.weighting import check_losses, preserve_sides
+from hpcmbal.core.balance.famo import LostLambdaWarning
+from hpcmbal.core.balance.task_gradients import GradientComparing, add_weighted, gramian, task_gradients
+from hpcmbal.core.balance.weighting import TaskLayout, check_losses, preserve_sides
 
 if TYPE_CHECKING:
     from hpcmbal.settings import BalancingSettings
@@ -23,7 +20,7 @@ RIDGE = 1e-10
 """Added to the diagonal of Q, relative to its mean diagonal; also the relative eigenvalue below which Q is singular."""
 
 
-class QPBalancer(MemorylessBalancer):
+class QPBalancer(GradientComparing):
     """Weights K tasks so that their logarithms fall equally fast.
 
     Zhang et al., "Balanced rate-distortion optimization in learned image compression", CVPR 2025, solution 2:
@@ -42,13 +39,15 @@ class QPBalancer(MemorylessBalancer):
     Args:
         layout: The tasks.
         preserve_lambda: Keep the ratio of distortion to rate.
+        anneal_from: Fraction of the training from which the weights go back to neutral (`EffectiveWeights`).
 
     Raises:
         SettingsError: `preserve_lambda` with one task a side.
     """
 
-    def __init__(self, layout: TaskLayout, *, preserve_lambda: bool = True) -> None:
-        check_preserve_lambda(layout, preserve_lambda)
+    def __init__(self, layout: TaskLayout, *, preserve_lambda: bool = True, anneal_from: float = 1.0) -> None:
+        super().__init__(layout, anneal_from)
+        layout.check_choice_within_sides(preserve_lambda)
         if not preserve_lambda:
             warnings.warn(
                 "Balancing 'qp' without preserve_lambda: the gradient of log(lmbda D) does not contain lmbda. Use it "
@@ -56,9 +55,7 @@ class QPBalancer(MemorylessBalancer):
                 LostLambdaWarning,
                 stacklevel=2,
             )
-        self.layout = layout
         self.preserve_lambda = preserve_lambda
-        self.effective = EffectiveWeights(layout)
         self.fallbacks = 0
         self._weights = torch.full((len(layout.names),), 1 / len(layout.names), dtype=torch.float64)
 
@@ -73,6 +70,7 @@ class QPBalancer(MemorylessBalancer):
         effective = qp_effective_weights(self._weights.to(values.device), values)
         if self.preserve_lambda:
             effective = preserve_sides(effective, values, self.layout.sides)
+        effective = self.effective.annealed(effective)
         self.effective.remember(effective, values)
         add_weighted(gradients, (effective * scale).tolist(), parameters)
 
@@ -80,14 +78,15 @@ class QPBalancer(MemorylessBalancer):
         """Raw and effective weights, the factor on lmbda, and how often Q was singular."""
         names = [f"weights/{name}" for name in self.layout.names]
         values = dict(zip(names, self._weights.tolist(), strict=True))
-        return values | self.effective.metrics() | {"qp_fallbacks": float(self.fallbacks)}
+        return values | super().metrics() | {"qp_fallbacks": float(self.fallbacks)}
 
     def state_dict(self) -> dict[str, Any]:
-        """The count of fallbacks; everything else is computed anew in every step."""
-        return {"fallbacks": self.fallbacks}
+        """Progress and the count of fallbacks; everything else is computed anew in every step."""
+        return {**super().state_dict(), "fallbacks": self.fallbacks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        super().load_state_dict(state)
         self.fallbacks = int(state["fallbacks"])
 
 
@@ -120,4 +119,5 @@ def qp_effective_weights(weights: Tensor, losses: Tensor) -> Tensor:
 
 def build_qp(settings: BalancingSettings, task_names: tuple[str, ...]) -> QPBalancer:
     """`QPBalancer` for these tasks."""
-    return QPBalancer(TaskLayout.from_names(task_names), preserve_lambda=settings.preserve_lambda)
+    layout = TaskLayout.from_names(task_names)
+    return QPBalancer(layout, preserve_lambda=settings.preserve_lambda, anneal_from=settings.anneal_from)

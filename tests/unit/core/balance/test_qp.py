@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcmbal.core.balance import LostLambdaWarning, QPBalancer, TaskLayout
-from hpcmbal.core.balance.qp_balancer import qp_effective_weights, solve_qp
+from hpcmbal.core.balance.qp import qp_effective_weights, solve_qp
 from hpcmbal.core.loss import FIVE_TASKS, TWO_TASKS
 from hpcmbal.errors import NumericalError
 
@@ -98,7 +98,19 @@ def test_the_gradient_is_the_weighted_sum_and_lambda_is_kept(quadratic_tasks, sc
     expected = sum(scale * w * torch.autograd.grad(losses()[i], parameter)[0] for i, w in enumerate(weights))
     torch.testing.assert_close(parameter.grad, expected)
     assert metrics["lmbda_eff_ratio"] == pytest.approx(1)
-    assert (balancer.wants_update(0), balancer.wants_after(0)) == (False, False)
+    balancer.update(0, losses(), pytest.fail)
+
+
+def test_annealed_to_the_end_it_has_the_gradient_of_j(quadratic_tasks):
+    parameter, losses = quadratic_tasks(5)
+    balancer = QPBalancer(FIVE, anneal_from=0.5)
+    balancer.set_progress(0.75)
+    resumed = QPBalancer(FIVE, anneal_from=0.5)
+    resumed.load_state_dict(balancer.state_dict())
+    assert resumed.effective.strength == 0.5
+    balancer.set_progress(1.0)
+    balancer.backward(losses(), [parameter])
+    torch.testing.assert_close(parameter.grad, torch.autograd.grad(losses().sum(), parameter)[0])
 
 
 def test_parameters_that_a_task_does_not_reach_count_as_zero_gradients(quadratic_tasks):

@@ -7,8 +7,7 @@ import random
 
 import pytest
 
-from hpcmbal.core.balance.gamma import STRATEGIES, ScaleGammaManager
-from hpcmbal.core.balance.gamma.adaptive import adaptive_limits
+from hpcmbal.core.balance.gamma import STRATEGIES, ScaleGammaManager, adaptive_limits
 from hpcmbal.errors import NumericalError, SettingsError
 from hpcmbal.settings.choices import GAMMA_STRATEGIES
 
