@@ -6,6 +6,7 @@ from hpcmbal.data.augmentation import Augmentation
 from hpcmbal.data.bad_files import BadFile
 from hpcmbal.data.bundled import BundledPhotographs
 from hpcmbal.data.datasets import open_images
+from hpcmbal.data.drawn import DrawnPictures
 from hpcmbal.data.image_cache import CachedImages
 from hpcmbal.data.image_folder import ImageFolder
 from hpcmbal.data.image_source import ImageSource
@@ -19,6 +20,7 @@ __all__ = [
     "BatchPlan",
     "BundledPhotographs",
     "CachedImages",
+    "DrawnPictures",
     "ImageFolder",
     "ImageSource",
     "ValidationImage",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hpcmbal.data.augmentation import Augmentation
+    from hpcmbal.data.drawn import DrawnPictures
     from hpcmbal.data.image_source import ImageSource
     from hpcmbal.data.sampler import BatchPlan
     from hpcmbal.images.rgb_image import RgbImage
@@ -77,12 +78,16 @@ class StepBatches(Dataset[Batch]):
         source: The images.
         plan: Which image is which sample.
         augmentation: What is done to it.
+        drawn: Draws some of the crops instead; every crop is of an image if None.
     """
 
-    def __init__(self, source: ImageSource, plan: BatchPlan, augmentation: Augmentation) -> None:
+    def __init__(
+        self, source: ImageSource, plan: BatchPlan, augmentation: Augmentation, drawn: DrawnPictures | None = None
+    ) -> None:
         self.source = source
         self.plan = plan
         self.augmentation = augmentation
+        self.drawn = drawn
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of `step`, with every unreadable file that was met in making it."""
@@ -99,6 +104,8 @@ class StepBatches(Dataset[Batch]):
         )
 
     def _crop(self, epoch: int, index: int, bad_files: dict[int, BadFile]) -> RgbImage:
+        if self.drawn is not None and self.drawn.replaces(epoch, index):
+            return self.drawn.draw(epoch, index)
         size = len(self.source)
         # One more bad file than is allowed makes the tally stop the run, in the main process, where an error keeps its
         # type and its one-line message. Until then a blank crop takes the place that nobody will look at.
@@ -115,6 +122,7 @@ def training_batches(
     plan: BatchPlan,
     augmentation: Augmentation,
     *,
+    drawn: DrawnPictures | None = None,
     start_step: int = 0,
     end_step: int | None = None,
     num_workers: int = 0,
@@ -128,6 +136,7 @@ def training_batches(
         source: The images.
         plan: Which image is which sample.
         augmentation: What is done to it.
+        drawn: Draws some of the crops instead.
         start_step: The first step; a resumed run passes the number of steps done.
         end_step: The step before which to stop; endless if None.
         num_workers: Processes that prepare batches ahead; 0 prepares them here, when they are asked for.
@@ -139,7 +148,7 @@ def training_batches(
     Raises:
         DataError: More than 1 % of the source's files are unreadable.
     """
-    batches = StepBatches(source, plan, augmentation)
+    batches = StepBatches(source, plan, augmentation, drawn)
     steps = count(start_step) if end_step is None else range(start_step, end_step)
     tally = BadFileTally(len(source))
     made = (

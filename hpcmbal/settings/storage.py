@@ -25,6 +25,12 @@ class DataSettings(Section):
     min_downscale: float = Field(
         1.0, gt=0, le=1, description="Smallest factor of random downscaling before cropping; 1 turns it off."
     )
+    drawn_fraction: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Part of the training crops that is drawn: text, charts, interfaces, line art, gradients, pixels.",
+    )
     cache_mebibytes: int = Field(512, ge=0, description="Memory for decoded training images, in MiB.")
     pixel_limit: int = Field(
         200_000_000, ge=1, description="Largest image that is read, in pixels; larger ones are refused as bad files."

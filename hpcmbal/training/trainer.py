@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, open_images, training_batches
+from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, DrawnPictures, open_images, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError, setting
 from hpcmbal.settings import DataSettings, TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
@@ -232,6 +232,7 @@ class _Run:
             self.train_images,
             self.plan,
             augmentation(self.settings),
+            drawn=drawn_pictures(self.settings),
             start_step=self.state.step * accumulate,
             end_step=None if self.total_steps is None else self.total_steps * accumulate,
             num_workers=self.settings.data.num_workers,
@@ -384,3 +385,11 @@ def augmentation(settings: TrainSettings) -> Augmentation:
     """The crops that the settings ask for."""
     data = settings.data
     return Augmentation(data.patch_size, settings.training.seed, data.flips, data.min_downscale)
+
+
+def drawn_pictures(settings: TrainSettings) -> DrawnPictures | None:
+    """What draws a part of the crops, if the settings ask for it."""
+    data = settings.data
+    if not data.drawn_fraction:
+        return None
+    return DrawnPictures(data.patch_size, data.drawn_fraction, settings.training.seed)

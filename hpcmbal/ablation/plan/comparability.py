@@ -26,7 +26,8 @@ CHANGES_THE_TASK = ("loss.metric", "loss.variable_rate", "loss.lmbda_min", "loss
 """Settings that no arm may change: J would mean something else in it."""
 
 CHANGES_THE_BATCHES = (
-    "data.batch_size", "data.patch_size", "data.flips", "data.min_downscale", "training.accumulate",
+    "data.batch_size", "data.patch_size", "data.flips", "data.min_downscale", "data.drawn_fraction",
+    "training.accumulate",
 )  # fmt: skip
 """Settings that an arm may change, at the price that its batches are no longer those of the other arms."""
 

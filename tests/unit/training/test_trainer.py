@@ -90,8 +90,9 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tiny_run: Run, optimizer: str) -
         {"training": {"max_steps": 6, "accumulate": 2, "device": "cpu", "num_threads": 1}},
         {"loss": {"variable_rate": True}},
         {"schedule": {"name": "step", "milestones": (0.5,)}},
+        {"data": {"drawn_fraction": 0.5}},
     ],
-    ids=["moving average", "accumulation", "variable rate", "step schedule"],
+    ids=["moving average", "accumulation", "variable rate", "step schedule", "drawn pictures"],
 )
 def test_everything_that_changes_over_a_run_is_in_its_checkpoint(tiny_run: Run, sections: dict[str, Any]) -> None:
     whole, parts = tiny_run("whole", **sections), tiny_run("parts", **sections)
