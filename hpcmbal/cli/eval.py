@@ -5,36 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpcmbal.cli.engine_options import (
-    Address,
-    CpusPerTask,
-    Engine,
-    EngineName,
-    GpusPerTask,
-    check_no_workers,
-    device_on_cluster,
-    on_every_node,
-    ray_engine,
-)
 from hpcmbal.errors import SettingsError
+from hpcmbal.settings.evaluation import EvalSettings, load_eval_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.progress import Progress
 
-    from hpcmbal.engines.ray_engine import RayEngine
     from hpcmbal.evaluation.curves.bd_table import BdTable
     from hpcmbal.evaluation.curves.curve import Curve
-    from hpcmbal.evaluation.report.viewer import ViewerImage
-
-INTERPOLATIONS = ("pchip", "akima", "cubic")
+    from hpcmbal.evaluation.evaluate import Evaluation, SetResults
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -43,174 +29,111 @@ EXAMPLES = """\
 
 hpcmbal eval --model hpcm-nano --data kodak/ --anchor jpeg,webp,jxl --published kodak -o eval/
 
+hpcmbal eval --preset kodak-quick --data photos/
+
 hpcmbal eval --model ours=runs/a --model ours=runs/b --model ours=runs/c --model ours=runs/d --data kodak/ --estimate
 
 hpcmbal eval --compare eval/results.json compressai.json --bd-anchor jpeg
 """
 
+_CLUSTER = "Cluster"
 
-@dataclasses.dataclass(frozen=True)
-class EvalOptions:
-    """The command's options, by the names of its parameters."""
 
-    output: Path
-    bd_anchor: str | None
-    interpolation: Any
-    bootstrap: int
-    as_json: bool
+def _option(field: str, *short: str, metavar: str | None = None, panel: str | None = None) -> Any:
+    """The option of a setting: its name with dashes, its help the field's description."""
+    help_text = EvalSettings.model_fields[field].description
+    return typer.Option("--" + field.replace("_", "-"), *short, metavar=metavar, help=help_text, rich_help_panel=panel)
 
 
 @app.command("eval", epilog=EXAMPLES)
-def evaluate(
+def evaluate_command(
     *,
     files: Annotated[list[Path] | None, typer.Argument(help="With --compare: results files (.json).")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", help="Checkpoint or packaged model, or NAME=CHECKPOINT to choose its curve; repeatable."
-        ),
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="An evaluation of presets/evaluations, or a .yaml file."),
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of test images.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("eval"),
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Rates from likelihoods; without it real files are written and read.")
-    ] = False,
-    anchor: Annotated[
-        str,
-        typer.Option("--anchor", "-a", help="jpeg, webp, avif, avif-slow, jxl, jpeg2000, x265, bpg, cjxl."),
-    ] = "",
-    published: Annotated[str, typer.Option("--published", help="Published points on an image set: kodak.")] = "",
-    quality: Annotated[str, typer.Option("--quality", "-q", help="Points of variable-rate models, 1..100.")] = "",
-    bd_anchor: Annotated[
-        str | None, typer.Option("--bd-anchor", help="Curve to compare with; the first that is no model if not given.")
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any setting; may be repeated.")
     ] = None,
-    interpolation: Annotated[str, typer.Option("--interpolation", help="pchip, akima or cubic.")] = "pchip",
-    bootstrap: Annotated[int, typer.Option("--bootstrap", min=0, help="Resamples of the interval; 0: none.")] = 1000,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first images.")] = None,
-    viewer: Annotated[int, typer.Option("--viewer", min=0, help="Images in the report's comparison viewer.")] = 3,
-    workers: Annotated[int, typer.Option("--workers", "-j", min=0, help="Processes for anchors; 0: all CPUs.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="Where models run: cpu, cuda, cuda:N.")] = "cpu",
+    model: Annotated[list[str] | None, _option("model", "-m", metavar="CHECKPOINT")] = None,
+    data: Annotated[list[Path] | None, _option("data", "-d", metavar="FOLDER")] = None,
+    output: Annotated[Path | None, _option("output", "-o", metavar="FOLDER")] = None,
+    force: Annotated[bool, _option("force")] = False,
+    estimate: Annotated[bool, _option("estimate")] = False,
+    anchor: Annotated[list[str] | None, _option("anchor", "-a", metavar="NAMES")] = None,
+    published: Annotated[str | None, _option("published", metavar="SET")] = None,
+    quality: Annotated[str | None, _option("quality", "-q", metavar="NUMBERS")] = None,
+    bd_anchor: Annotated[str | None, _option("bd_anchor", metavar="CURVE")] = None,
+    interpolation: Annotated[str | None, _option("interpolation", metavar="NAME")] = None,
+    bootstrap: Annotated[str | None, _option("bootstrap", metavar="NUMBER")] = None,
+    limit: Annotated[str | None, _option("limit", metavar="NUMBER")] = None,
+    viewer: Annotated[str | None, _option("viewer", metavar="NUMBER")] = None,
+    workers: Annotated[str | None, _option("workers", "-j", metavar="NUMBER")] = None,
+    device: Annotated[str | None, _option("device", metavar="NAME")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Compare stored results; nothing is coded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the results to standard output as JSON.")] = False,
-    engine: Engine = EngineName.LOCAL,
-    address: Address = None,
-    cpus_per_task: CpusPerTask = None,
-    gpus_per_task: GpusPerTask = None,
+    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=_CLUSTER)] = None,
+    address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=_CLUSTER)] = None,
+    cpus_per_task: Annotated[str | None, _option("cpus_per_task", metavar="NUMBER", panel=_CLUSTER)] = None,
+    gpus_per_task: Annotated[str | None, _option("gpus_per_task", metavar="NUMBER", panel=_CLUSTER)] = None,
 ) -> None:
     """Turn checkpoints, other codecs and a folder of images into numbers, curves and a report.
 
     Interrupted, the same command goes on where it was. PSNR and MS-SSIM are of 8-bit RGB images; bpp is of whole files.
     """
-    if interpolation not in INTERPOLATIONS:
-        raise SettingsError(f"--interpolation {interpolation}: choose one of {', '.join(INTERPOLATIONS)}.")
-    options = EvalOptions(output, bd_anchor, interpolation, bootstrap, as_json)
-    if compare:
-        if model or data or anchor:
-            raise SettingsError("--compare uses stored results alone: leave out --model, --data and --anchor.")
-        _finish(_stored_curves(files or [], published), [], options)
-        return
-    if files:
-        raise SettingsError(f"Unexpected '{files[0]}': results files are for --compare, checkpoints for --model.")
-    anchors = [name.strip() for name in anchor.split(",") if name.strip()]
-    if data is None or not (model or anchors):
-        raise SettingsError("Give --data DIR and at least one --model or --anchor, or --compare with results files.")
-    cluster = ray_engine(engine, address, cpus_per_task, gpus_per_task)
-    if cluster is not None:
-        check_no_workers(workers, default=0)
-        device, data = device_on_cluster(device, gpus_per_task), on_every_node(data)
-    from hpcmbal.evaluation.codecs.selection import build_anchor, build_models
-
-    codecs = [
-        *build_models(model or [], _numbers(quality), device=device, estimated=estimate),
-        *(build_anchor(name) for name in anchors),
-    ]
-    curves, pictures = _measure(codecs, data, output, limit=limit, workers=workers, viewer=viewer, cluster=cluster)
-    _finish([*curves, *_published(published)], pictures, options)
-
-
-def _measure(
-    codecs: Sequence[Any],
-    data: Path,
-    output: Path,
-    *,
-    limit: int | None,
-    workers: int,
-    viewer: int,
-    cluster: RayEngine | None = None,
-) -> tuple[list[Curve], list[ViewerImage]]:
-    from hpcmbal.evaluation.environment import available_cpus
-    from hpcmbal.evaluation.output import SAMPLES_FILE
-    from hpcmbal.evaluation.report.viewer import viewer_images
-    from hpcmbal.evaluation.runner import Runner, TestImages
-    from hpcmbal.evaluation.sample_store import SampleStore
-
-    names = [codec.name for codec in codecs]
-    if len(set(names)) < len(names):
-        raise SettingsError(f"Two curves have one name: {', '.join(names)}. Name the models: --model NAME=CHECKPOINT.")
-    images = TestImages.from_folder(data, limit)
-    store = SampleStore(output / SAMPLES_FILE)
-    with _progress() as bar:
-        tasks = {name: bar.add_task(name, total=None) for name in names}
-
-        def show(name: str, done: int, total: int) -> None:
-            bar.update(tasks[name], completed=done, total=total)
-
-        with (
-            cluster or nullcontext(),
-            Runner(images, store, workers=workers or available_cpus(), progress=show, engine=cluster) as runner,
-        ):
-            curves = [runner.evaluate(codec) for codec in codecs]
-        task = bar.add_task("pictures of the report", total=1)
-        pictures = viewer_images(images, dict(zip(names, codecs, strict=True)), curves, viewer)
-        bar.update(task, completed=1)
-    return curves, pictures
-
-
-def _stored_curves(files: Sequence[Path], published: str) -> list[Curve]:
-    from hpcmbal.evaluation.curves.curve_file import read_curves
-    from hpcmbal.plotting.labels import visible
-
-    if not files:
+    given = {name: value for name, value in locals().items() if name in EvalSettings.model_fields}
+    if compare and not files:
         raise SettingsError("--compare needs results files: hpcmbal eval --compare A.json B.json.")
-    curves: dict[str, Curve] = {}
-    for path in files:
-        for curve in read_curves(path):
-            name, number = curve.name, 1
-            while name in curves and dataclasses.replace(curve, name=name) != curves[name]:
-                number += 1
-                name = f"{curve.name} ({visible(str(path))}{f', {number - 1}' if number > 2 else ''})"
-            curves[name] = dataclasses.replace(curve, name=name)
-    for curve in _published(published):
-        curves.setdefault(curve.name, curve)
-    return list(curves.values())
+    if files and not compare:
+        raise SettingsError(f"Unexpected '{files[0]}': results files are for --compare, checkpoints for --model.")
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    settings = load_eval_settings(preset, assignments or [], {**options, "compare": tuple(files or ())})
+    from hpcmbal.evaluation.evaluate import evaluate
 
-
-def _published(image_set: str) -> list[Curve]:
-    from hpcmbal.evaluation.curves.published import published_on
-
-    return published_on(image_set) if image_set else []
-
-
-def _finish(curves: list[Curve], pictures: Sequence[ViewerImage], options: EvalOptions) -> None:
-    from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
-    from hpcmbal.evaluation.curves.curve_file import results_document
-    from hpcmbal.evaluation.curves.same_images import left_out_lines, same_images
-    from hpcmbal.evaluation.output import write_output
-
-    shown, left_out = same_images(curves)
-    chosen = choose_anchor(shown, options.bd_anchor)
-    table = None if chosen is None else bd_table(shown, chosen, options.interpolation, draws=options.bootstrap)
-    report = write_output(options.output, curves, table, pictures, left_out)
-    if options.as_json:
-        bd = None if table is None else dataclasses.asdict(table)
-        typer.echo(json.dumps({**results_document(curves), "bd_rate": bd}, indent=1, allow_nan=False))
+    with _progress() as bar:
+        evaluation = evaluate(settings, _teller(bar))
+    if as_json:
+        typer.echo(json.dumps(_document(evaluation), indent=1, allow_nan=False))
         return
-    _show_curves([curve for curve in shown if curve.samples] or shown)
-    if table is not None:
-        _show_table(table)
-    for line in left_out_lines(left_out):
+    for found in evaluation.sets:
+        _show(found)
+
+
+def _document(evaluation: Evaluation) -> dict[str, Any]:
+    """Of one image set its curves and BD-rates, of several these by the set's folder."""
+    from hpcmbal.evaluation.curves.curve_file import results_document
+
+    documents = {
+        found.folder.name: {
+            **results_document(found.curves),
+            "bd_rate": None if found.table is None else dataclasses.asdict(found.table),
+        }
+        for found in evaluation.sets
+    }
+    return next(iter(documents.values())) if len(documents) == 1 else {"sets": documents}
+
+
+def _show(found: SetResults) -> None:
+    from hpcmbal.evaluation.curves.same_images import left_out_lines
+
+    _show_curves([curve for curve in found.shown if curve.samples] or found.shown)
+    if found.table is not None:
+        _show_table(found.table)
+    for line in left_out_lines(found.left_out):
         typer.echo(line)
-    typer.echo(f"Report: {report}")
+    typer.echo(f"Report: {found.report}")
+
+
+def _teller(bar: Progress) -> Callable[[str, int, int], None]:
+    tasks: dict[str, Any] = {}
+
+    def tell(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = bar.add_task(name, total=total)
+        bar.update(tasks[name], completed=done, total=total)
+
+    return tell
 
 
 def _show_curves(curves: Sequence[Curve]) -> None:
@@ -283,10 +206,3 @@ def _progress() -> Progress:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise SettingsError(f"--quality '{text}': give numbers from 1 to 100, separated by commas.") from None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpcmbal.atomic_file import write_text
+from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import results_csv, results_document
@@ -15,10 +16,34 @@ from hpcmbal.evaluation.curves.same_images import LeftOut, left_out_lines
 from hpcmbal.evaluation.report.figures import draw_figures, further_figures, save_figures
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
+from hpcmbal.plotting.labels import visible
 
 RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE = "results.json", "results.csv", "bd_rate.json", "report.html"
 FIGURES_FOLDER = "figures"
 SAMPLES_FILE = "samples.jsonl"
+
+
+def check_folder(folder: Path, *, force: bool = False) -> None:
+    """Whether results may go into `folder`: it is new, empty, of an earlier evaluation, or `force` says so.
+
+    Raises:
+        SettingsError: It is no folder, or holds other things.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise SettingsError(f"{setting('output', folder)} is a file. Choose a folder.")
+    entries = [path.name for path in folder.iterdir()]
+    ours = _holds_results(folder) or any(_holds_results(folder / name) for name in entries)
+    if entries and not ours and not force:
+        raise SettingsError(
+            f"{setting('output', folder)} holds other things than an evaluation ({visible(min(entries))}). Choose "
+            f"another folder, or add {setting('force', True)}."
+        )
+
+
+def _holds_results(path: Path) -> bool:
+    return path.is_dir() and any((path / name).exists() for name in (RESULTS_FILE, SAMPLES_FILE))
 
 
 def write_output(

@@ -1,6 +1,7 @@
 """Settings of every command: typed, checked all at once, with where each value came from. Imports no torch."""
 
 from hpcmbal.settings.check import Condition, Contradiction, setting_paths
+from hpcmbal.settings.evaluation import EvalSettings, load_eval_settings
 from hpcmbal.settings.load import (
     ResolvedSettings,
     load_train_settings,
@@ -21,6 +22,7 @@ __all__ = [
     "Condition",
     "Contradiction",
     "DataSettings",
+    "EvalSettings",
     "InvalidSettingsError",
     "LossSettings",
     "ModelSettings",
@@ -34,6 +36,7 @@ __all__ = [
     "TrackingSettings",
     "TrainSettings",
     "TrainingSettings",
+    "load_eval_settings",
     "load_train_settings",
     "parse_assignments",
     "preset_directory",

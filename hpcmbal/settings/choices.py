@@ -40,3 +40,8 @@ GAMMAS_OVER_PROGRESS = ("linear", "cosine", "hierarchical")
 """Strategies that follow the fraction of training done, which is known only if the number of steps is."""
 
 TRACKERS = ("none", "wandb", "tensorboard")
+
+INTERPOLATIONS = ("pchip", "akima", "cubic")
+"""Of BD-rates."""
+
+ENGINES = ("local", "ray")

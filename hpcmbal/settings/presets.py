@@ -41,23 +41,28 @@ def preset_directory() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "presets"
 
 
-def preset_names() -> tuple[str, ...]:
-    """Names of all presets that come with hpcmbal, sorted."""
-    return tuple(sorted(path.stem for path in preset_directory().glob(f"*{SUFFIX}")))
+def preset_names(kind: str = "") -> tuple[str, ...]:
+    """Names of all presets that come with hpcmbal, sorted: of trainings, or of another `kind`, such as evaluations."""
+    return tuple(sorted(path.stem for path in (preset_directory() / kind).glob(f"*{SUFFIX}")))
 
 
-def read_preset(name: str) -> Preset:
+def read_preset(name: str, kind: str = "") -> Preset:
     """Read a preset by its name, or by the path of a `.yaml` file.
 
     `extends` works the same way; a path there is relative to the file that says it.
 
+    Args:
+        name: Of the preset.
+        kind: The folder below that of the presets which holds it; empty for trainings. Presets of a kind hold plain
+            settings, those of trainings hold sections.
+
     Raises:
         SettingsError: It does not exist, is not readable as a preset, or extends itself.
     """
-    return _read(_find(name, beside=Path()), chain=())
+    return _read(_find(name, Path(), kind), (), kind)
 
 
-def _read(path: Path, chain: tuple[Path, ...]) -> Preset:
+def _read(path: Path, chain: tuple[Path, ...], kind: str) -> Preset:
     if path in chain:
         loop = " -> ".join(item.stem for item in (*chain, path))
         raise SettingsError(f"Preset '{path.stem}' extends itself: {loop}. Remove one 'extends'.")
@@ -66,32 +71,32 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Preset:
     parent_name = content.pop("extends", None)
     if not isinstance(description, str) or not isinstance(parent_name, str | None):
         raise SettingsError(f"Preset {path}: 'description' must be a text and 'extends' the name of one preset.")
-    layer = _flatten(content, path.stem)
+    source = Source("preset", path.stem)
+    layer = {key: Entry(value, source) for key, value in content.items()} if kind else _flatten(content, source)
     extends: tuple[str, ...] = ()
     if parent_name is not None:
-        parent = _read(_find(parent_name, beside=path.parent), (*chain, path))
+        parent = _read(_find(parent_name, path.parent, kind), (*chain, path), kind)
         layer = merge(parent.layer, layer)
         extends = (parent.name, *parent.extends)
     return Preset(path.stem, path, " ".join(description.split()), extends, layer)
 
 
-def _find(name: str, beside: Path) -> Path:
+def _find(name: str, beside: Path, kind: str) -> Path:
     is_file_name = name.endswith((SUFFIX, ".yml"))
-    path = beside / Path(name).expanduser() if is_file_name else preset_directory() / f"{name}{SUFFIX}"
+    path = beside / Path(name).expanduser() if is_file_name else preset_directory() / kind / f"{name}{SUFFIX}"
     if path.is_file():
         return path.resolve()
     if is_file_name:
         raise SettingsError(f"Preset file {path} does not exist.")
-    names = preset_names()
+    names = preset_names(kind)
     raise SettingsError(
         f"Preset '{name}' does not exist{suggestion(name, names)}. Presets are: {', '.join(names)}. "
         "A file of your own is given by its path, ending in .yaml."
     )
 
 
-def _flatten(content: dict[str, object], name: str) -> Layer:
+def _flatten(content: dict[str, object], source: Source) -> Layer:
     """`{section: {field: value}}` to `{section.field: value}`."""
-    source = Source("preset", name)
     layer: Layer = {}
     problems = []
     for section, fields in content.items():

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Interpolation: TypeAlias = Literal["pchip", "akima", "cubic"]
-
-INTERPOLATIONS: tuple[Interpolation, ...] = ("pchip", "akima", "cubic")
 """Piecewise cubic Hermite (the default), Akima, and the cubic of the original proposal, fitted by least squares."""
 
 MIN_POINTS = 4

@@ -16,12 +16,14 @@ from PIL import Image
 from skimage.data import chelsea
 from tiny import write_variable_model
 
+import hpcmbal
 from hpcmbal.cli.app import main
 from hpcmbal.evaluation import runner as runner_module
 from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, operating_points
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
+from hpcmbal.settings import load_eval_settings, preset_names, read_preset
 
 
 @pytest.fixture(scope="module")
@@ -227,27 +229,100 @@ def test_compare_uses_stored_results_alone(tmp_path: Path, capsys: pytest.Captur
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@pytest.fixture
+def desk(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: with photographs in `photos` and something else in `other`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").symlink_to(photographs)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "Give --data DIR"),
+        ([], "data: is missing: give --data with --model or --anchor, or --compare with results files"),
+        (["--data", "photos"], "anchor: is missing"),
         (["--compare"], "--compare needs results files"),
-        (["--compare", "a.json", "--anchor", "jpeg"], "leave out --model, --data and --anchor"),
+        (["--compare", "a.json", "--anchor", "jpeg"], "uses stored results alone; leave out --anchor"),
         (["a.json"], "results files are for --compare"),
-        (["--data", ".", "--anchor", "gif"], "No anchor 'gif'"),
-        (["--interpolation", "linear"], "choose one of pchip, akima, cubic"),
+        (["--data", "photos", "--anchor", "gif"], "No anchor 'gif'"),
+        (["--interpolation", "linear"], "--interpolation linear: must be one of pchip, akima, cubic"),
+        (["-d", "photos", "-a", "jpeg", "--estimate"], "--estimate: has no effect"),
+        (["-d", "photos", "-a", "jpeg", "-q", "5"], "--quality 5: has no effect"),
+        (["-d", "photos", "-m", "hpcm-nano", "-q", "5,101"], "must be from 1 to 100; found 101"),
+        (["-d", "photos", "-a", "jpeg", "--address", "auto"], "--address auto: has no effect while --engine is local"),
+        (["-d", "photos", "-a", "jpeg", "--bootstrap", "many", "--viewer", "-1"], "2 problems with the settings"),
+        (["--preset", "kodak-quik"], "perhaps you mean 'kodak-quick'"),
+        (["--preset", "kodak-quick", "--set", "modl=x"], "--set modl=x: is no setting; perhaps you mean 'model'"),
+        (["-d", "photos", "-a", "jpeg", "-o", "photos/out"], "lies in the test images' folder"),
+        (["--compare", "out/a.json", "-o", "out"], "holds a.json, which is compared; choose"),
+        (["-d", "photos", "-a", "jpeg", "-o", "other"], "holds other things than an evaluation (notes.txt)"),
+        (["-d", "photos", "-a", "jpeg", "--bd-anchor", "web"], "--bd-anchor web is no curve. There will be: jpeg"),
+        (
+            ["-d", "photos", "-a", "jpeg", "--published", "kodak", "--bd-anchor", "HM"],
+            "--bd-anchor HM cannot be compared with: different images",
+        ),
     ],
 )
-def test_wrong_options_end_with_code_2(
-    arguments: list[str], problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_wrong_options_end_with_code_2_before_anything_is_measured(
+    arguments: list[str],
+    problem: str,
+    desk: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["eval", *arguments, "-o", str(tmp_path)]) == 2
+    assert main(["eval", *arguments]) == 2
     assert problem in capsys.readouterr().err
+    assert not (desk / "eval").exists()
 
 
 def test_an_unreadable_image_is_an_error_not_an_omission(photographs: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes((photographs / "photo.0.png").read_bytes()[:300])
-    assert main(["eval", "--data", str(tmp_path), "--anchor", "jpeg", "-o", str(tmp_path / "out")]) == 3
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes((photographs / "photo.0.png").read_bytes()[:300])
+    assert main(["eval", "--data", str(tmp_path / "images"), "--anchor", "jpeg", "-o", str(tmp_path / "out")]) == 3
+
+
+def test_python_does_what_the_command_does(photographs: Path, tmp_path: Path) -> None:
+    """A preset, `--set` and an option, each beating the one before; and the same evaluation from Python."""
+    preset = tmp_path / "mine.yaml"
+    preset.write_text(
+        f"description: Mine.\ndata: {photographs}\nanchor: jpeg\nbootstrap: 7\nviewer: 2\n", encoding="utf-8"
+    )
+    arguments = ["--preset", str(preset), "--set", "anchor=jpeg,webp", "--set", "bootstrap=9", "--bootstrap", "11"]
+    assert main(["eval", *arguments, "--limit", "2", "-j", "1", "-o", str(tmp_path / "command")]) == 0
+    told: list[tuple[str, int, int]] = []
+    settings = hpcmbal.EvalSettings(
+        data=photographs,
+        anchor=("jpeg", "webp"),
+        limit=2,
+        bootstrap=11,
+        viewer=2,
+        workers=1,
+        output=tmp_path / "python",
+    )
+    evaluation = hpcmbal.evaluate(settings, lambda *progress: told.append(progress))
+    (found,) = evaluation.sets
+    assert found.report == tmp_path / "python" / "report.html"
+    assert told[0] == ("jpeg", 0, 16)
+    assert ("webp", 16, 16) in told
+    first, second = (results(tmp_path / name) for name in ("command", "python"))
+    assert first["results"]["psnr-rgb"] == second["results"]["psnr-rgb"] == list(found.curves[0].results["psnr-rgb"])
+    assert first["others"][0]["results"]["bpp"] == second["others"][0]["results"]["bpp"]
+
+
+def test_two_folders_are_two_image_sets(photographs: Path, large_photographs: Path, tmp_path: Path) -> None:
+    arguments = ["-d", str(photographs), "-d", str(large_photographs), "-a", "jpeg", "-j", "1", "--viewer", "0"]
+    assert main(["eval", *arguments, "--limit", "1", "-o", str(tmp_path)]) == 0
+    names = {path.parent.name for path in tmp_path.rglob("results.json")}
+    assert names == {f"{folder.name} (first 1)" for folder in (photographs, large_photographs)}
+    assert main(["eval", *arguments, "--limit", "1", "-o", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("name", preset_names("evaluations"))
+def test_every_preset_of_an_evaluation_is_valid_and_described(name: str) -> None:
+    assert load_eval_settings(name).data
+    assert read_preset(name, "evaluations").description.endswith(".")
 
 
 def test_find_quality(photographs: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

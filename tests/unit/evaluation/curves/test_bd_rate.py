@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from hpcmbal.evaluation.curves.bd_rate import (
-    INTERPOLATIONS,
     ComparisonRefusedError,
     Interpolation,
     bd_quality,
@@ -18,6 +17,7 @@ from hpcmbal.evaluation.curves.bd_rate import (
 )
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, MS_SSIM_DB, PSNR, Curve
 from hpcmbal.evaluation.curves.published import published_curve, published_curves
+from hpcmbal.settings.choices import INTERPOLATIONS
 
 BPPS = (0.1, 0.2, 0.4, 0.8, 1.6)
 

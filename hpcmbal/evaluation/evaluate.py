@@ -1,0 +1,185 @@
+"""An evaluation from its settings to its results: what `hpcmbal eval` does, for Python programs too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from hpcmbal.engines.ray_engine import RayEngine
+from hpcmbal.errors import SettingsError, setting
+from hpcmbal.evaluation.codecs.image_codec import ImageCodec
+from hpcmbal.evaluation.codecs.selection import build_anchor, build_models
+from hpcmbal.evaluation.curves.bd_rate import Interpolation
+from hpcmbal.evaluation.curves.bd_table import BdTable, bd_table, choose_anchor
+from hpcmbal.evaluation.curves.curve import Curve
+from hpcmbal.evaluation.curves.curve_file import read_curves
+from hpcmbal.evaluation.curves.published import published_on
+from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
+from hpcmbal.evaluation.environment import available_cpus
+from hpcmbal.evaluation.output import SAMPLES_FILE, check_folder, write_output
+from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
+from hpcmbal.evaluation.runner import Runner, TestImages
+from hpcmbal.evaluation.sample_store import SampleStore
+from hpcmbal.plotting.labels import visible
+from hpcmbal.settings.evaluation import EvalSettings
+
+_PICTURES = "pictures of the report"
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is worked on, how many samples of it are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class SetResults:
+    """What came out about one image set.
+
+    Attributes:
+        folder: Where its files are.
+        curves: All of them, as stored in `results.json`.
+        left_out: Those among them that are about other images, and are neither drawn nor compared.
+        table: BD-rates against the anchor; None if there was nothing to compare with.
+        report: The report's path.
+    """
+
+    folder: Path
+    curves: tuple[Curve, ...]
+    left_out: tuple[LeftOut, ...]
+    table: BdTable | None
+    report: Path
+
+    @property
+    def shown(self) -> list[Curve]:
+        """The curves without those left out."""
+        names = {item.name for item in self.left_out}
+        return [curve for curve in self.curves if curve.name not in names]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of `evaluate`, one for each image set, in the order of the settings."""
+
+    sets: tuple[SetResults, ...]
+
+
+def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evaluation:
+    """Measure models and other codecs on images, or compare stored results; write files and a report.
+
+    The same settings go on where an interrupted evaluation was.
+
+    Args:
+        settings: What to do.
+        progress: Told about every sample.
+
+    Raises:
+        SettingsError: A name is unknown, a program or an extra is missing, or the folder holds other things.
+        DataError: Images or results files cannot be read.
+        CheckpointError: A model cannot be read.
+        HpcmbalError: A codec failed; what was measured is kept.
+    """
+    check_folder(settings.folder, force=settings.force)
+    if settings.compare:
+        return Evaluation((_finish(settings, settings.folder, _stored_curves(settings), []),))
+    models = build_models(settings.model, settings.quality, device=settings.device, estimated=settings.estimate)
+    codecs: list[ImageCodec] = [*models, *(build_anchor(name) for name in settings.anchor)]
+    names = [codec.name for codec in codecs]
+    if len(set(names)) < len(names):
+        raise SettingsError(
+            f"Two curves have one name: {', '.join(names)}. Name the models: {setting('model', 'NAME=CHECKPOINT')}."
+        )
+    image_sets = [TestImages.from_folder(path.expanduser().absolute(), settings.limit) for path in settings.data]
+    folders = _folders(settings.folder, image_sets)
+    published = [_published(settings, images, names) for images in image_sets]
+    with _cluster(settings) as cluster:
+        measure = partial(_measure, settings, codecs, progress=progress or _silent, cluster=cluster)
+        found = [measure(images, folder) for images, folder in zip(image_sets, folders, strict=True)]
+    return Evaluation(
+        tuple(
+            _finish(settings, folder, [*curves, *others], pictures)
+            for folder, (curves, pictures), others in zip(folders, found, published, strict=True)
+        )
+    )
+
+
+def _folders(output: Path, image_sets: Sequence[TestImages]) -> list[Path]:
+    """One folder for one image set; of several, each has its own below it."""
+    if len(image_sets) == 1:
+        return [output]
+    names = [images.name.replace("/", "-") for images in image_sets]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"Two image sets have one name: {', '.join(names)}. Give each a folder of another name.")
+    return [output / name for name in names]
+
+
+def _published(settings: EvalSettings, images: TestImages, names: Sequence[str]) -> list[Curve]:
+    """Published points, and whether there will be the anchor that is asked for: known before anything is measured."""
+    curves = published_on(settings.published) if settings.published else []
+    kept, left = same_images(curves, {"image_set": images.describe()})
+    wanted = settings.bd_anchor
+    reasons = {item.name: item.reason for item in left}
+    if wanted is not None and wanted in reasons:
+        raise SettingsError(f"{setting('bd_anchor', wanted)} cannot be compared with: {reasons[wanted]}.")
+    there = [*names, *(curve.name for curve in kept)]
+    if wanted is not None and wanted not in there:
+        raise SettingsError(f"{setting('bd_anchor', wanted)} is no curve. There will be: {', '.join(there)}.")
+    return curves
+
+
+def _measure(
+    settings: EvalSettings,
+    codecs: Sequence[ImageCodec],
+    images: TestImages,
+    folder: Path,
+    *,
+    progress: Progress,
+    cluster: RayEngine | None,
+) -> tuple[list[Curve], list[ViewerImage]]:
+    store = SampleStore(folder / SAMPLES_FILE)
+    workers = settings.workers or available_cpus()
+    with Runner(images, store, workers=workers, progress=progress, engine=cluster) as runner:
+        curves = [runner.evaluate(codec) for codec in codecs]
+    by_name = {codec.name: codec for codec in codecs}
+    progress(_PICTURES, 0, 1)
+    pictures = viewer_images(images, by_name, curves, settings.viewer)
+    progress(_PICTURES, 1, 1)
+    return curves, pictures
+
+
+def _finish(
+    settings: EvalSettings, folder: Path, curves: Sequence[Curve], pictures: Sequence[ViewerImage]
+) -> SetResults:
+    shown, left_out = same_images(curves)
+    anchor = choose_anchor(shown, settings.bd_anchor)
+    interpolation = cast("Interpolation", settings.interpolation)
+    table = None if anchor is None else bd_table(shown, anchor, interpolation, draws=settings.bootstrap)
+    report = write_output(folder, curves, table, pictures, left_out)
+    return SetResults(folder, tuple(curves), tuple(left_out), table, report)
+
+
+def _stored_curves(settings: EvalSettings) -> list[Curve]:
+    curves: dict[str, Curve] = {}
+    for path in settings.compare:
+        for curve in read_curves(path):
+            name, number = curve.name, 1
+            while name in curves and dataclasses.replace(curve, name=name) != curves[name]:
+                number += 1
+                name = f"{curve.name} ({visible(str(path))}{f', {number - 1}' if number > 2 else ''})"
+            curves[name] = dataclasses.replace(curve, name=name)
+    for curve in published_on(settings.published) if settings.published else []:
+        curves.setdefault(curve.name, curve)
+    return list(curves.values())
+
+
+def _cluster(settings: EvalSettings) -> RayEngine | nullcontext[None]:
+    if settings.engine != "ray":
+        return nullcontext()
+    cpus = 1 if settings.cpus_per_task is None else settings.cpus_per_task
+    return RayEngine(settings.address, cpus, settings.gpus_per_task or 0)
+
+
+def _silent(_name: str, _done: int, _total: int) -> None:
+    pass

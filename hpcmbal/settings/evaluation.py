@@ -1,0 +1,170 @@
+"""`EvalSettings`: everything that determines an evaluation, and where its values come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from hpcmbal.errors import setting
+from hpcmbal.settings import choices
+from hpcmbal.settings.check import Condition, Contradiction, build
+from hpcmbal.settings.layers import merge, option_layer, set_layer
+from hpcmbal.settings.presets import read_preset
+from hpcmbal.settings.problems import Problem, Source, check_none
+from hpcmbal.settings.section import CommandSettings, FloatTuple, one_of
+
+PRESETS = "evaluations"
+"""Folder of the presets of evaluations, below that of the presets."""
+
+
+def _names(value: object) -> object:
+    """Names may be typed with commas: `jpeg,webp`; twice the same counts once."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        parts = [part for text in value for part in (text.split(",") if "," in text else [text])]
+        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    return value
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str | Path) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_several)]
+
+_CODING = Condition("data")
+_RAY = Condition("engine", ("ray",))
+_LOCAL = Condition("engine", ("local",))
+
+
+class EvalSettings(CommandSettings):
+    """All settings of `hpcmbal eval` and of `hpcmbal.evaluate`."""
+
+    model: Texts = Field(
+        (), description="Checkpoint or packaged model, or NAME=CHECKPOINT to choose its curve; may be repeated."
+    )
+    data: Paths = Field((), description="Folder of test images; may be repeated, each is an image set of its own.")
+    anchor: Names = Field((), description="Other codecs to run on the same images, separated by commas.")
+    published: str | None = Field(None, min_length=1, description="Published points on an image set: kodak.")
+    quality: FloatTuple = Field((), description="Points of variable-rate models, 1..100.")
+    estimate: bool = Field(False, description="Rates from likelihoods; without it real files are written and read.")
+    bd_anchor: str | None = Field(
+        None, min_length=1, description="Curve to compare with; the first that is no model if not given."
+    )
+    interpolation: Annotated[str, one_of(choices.INTERPOLATIONS)] = Field(
+        "pchip", description="Of BD-rates: pchip, akima or cubic."
+    )
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the interval; 0: none.")
+    limit: int | None = Field(None, ge=1, description="Only the first images of each folder.")
+    viewer: int = Field(3, ge=0, description="Images in the report's comparison viewer.")
+    workers: int = Field(0, ge=0, description="Processes that code; 0: all CPUs.")
+    device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:N.")
+    compare: Paths = Field((), description="Stored results (.json) to compare; nothing is coded.")
+    output: Path | None = Field(None, description="Folder for the results; eval, with stored results eval-compare.")
+    force: bool = Field(False, description="Write into a folder that holds other things than an evaluation.")
+    engine: Annotated[str, one_of(choices.ENGINES)] = Field("local", description="Where it is done: local, ray.")
+    address: str | None = Field(None, min_length=1, description="The cluster to join; see docs/cluster.md.")
+    cpus_per_task: float | None = Field(None, gt=0, description="CPUs, and threads, of a task; 1.")
+    gpus_per_task: float | None = Field(None, ge=0, description="GPUs of a task, 0.25 to share; 0.")
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
+        "quality": (Condition("model"),),
+        "estimate": (Condition("model"),),
+        "limit": (_CODING,),
+        "viewer": (_CODING,),
+        "workers": (_CODING, _LOCAL),
+        "device": (Condition("model"),),
+        "engine": (_CODING,),
+        "address": (_RAY,),
+        "cpus_per_task": (_RAY,),
+        "gpus_per_task": (_RAY,),
+    }
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go."""
+        return self.output or Path("eval-compare" if self.compare else "eval")
+
+    def contradictions(self) -> list[Contradiction]:
+        """What is asked for must be possible together."""
+        found = []
+        coding = ("model", "data", "anchor")
+        if self.compare:
+            given = [name for name in coding if getattr(self, name)]
+            rule = "uses stored results alone; leave out " + ", ".join(map(setting, given))
+            found += [Contradiction("compare", rule, coding)] if given else []
+        elif not self.data or not (self.model or self.anchor):
+            rule = (
+                f"is missing: give {setting('data')} with {setting('model')} or {setting('anchor')}, or "
+                f"{setting('compare')} with results files"
+            )
+            missing = "anchor" if self.data else "data"
+            found.append(Contradiction(missing, rule, (*coding, "compare")))
+        outside = [quality for quality in self.quality if not 1 <= quality <= 100]
+        if outside:
+            found.append(Contradiction("quality", f"must be from 1 to 100; found {outside[0]:g}"))
+        return [*found, *self._places(), *self._device_problems()]
+
+    def _places(self) -> list[Contradiction]:
+        folder = self.folder.expanduser().resolve()
+        for data in self.data:
+            if folder.is_relative_to(data.expanduser().resolve()):
+                rule = (
+                    f"lies in the test images' folder {data}, whose next evaluation would count its figures as images"
+                )
+                return [Contradiction("output", f"{self.folder} {rule}; choose a folder outside", ("data",))]
+        for path in self.compare:
+            if path.expanduser().resolve().parent == folder:
+                rule = (
+                    f"{self.folder} holds {path.name}, which is compared and would be replaced; choose another folder"
+                )
+                return [Contradiction("output", rule, ("compare",))]
+        return []
+
+    def _device_problems(self) -> list[Contradiction]:
+        if self.engine != "ray":
+            return []
+        if self.device not in ("cpu", "cuda"):
+            rule = "on a cluster must be cpu or cuda; Ray says which GPU is whose"
+            return [Contradiction("device", rule, ("engine",))]
+        if self.device == "cuda" and not self.gpus_per_task:
+            rule = f"on a cluster needs {setting('gpus_per_task', 1)} (or 0.25, to share): Ray assigns GPUs"
+            return [Contradiction("device", rule, ("engine", "gpus_per_task"))]
+        if self.device == "cpu" and self.gpus_per_task:
+            rule = f"reserves what {setting('device', 'cpu')} does not use; add {setting('device', 'cuda')}"
+            return [Contradiction("gpus_per_task", rule, ("engine", "device"))]
+        return []
+
+
+def load_eval_settings(
+    preset: str | None = None,
+    assignments: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+) -> EvalSettings:
+    """The settings of an evaluation; each source beats those before it.
+
+    Args:
+        preset: Name of one of `presets/evaluations`, or path of a `.yaml` file.
+        assignments: As typed after `--set`: `field=value`; `null` clears a setting.
+        options: Values by setting, as options gave them; None and () mean not given.
+
+    Raises:
+        SettingsError: Something is wrong; the message lists every problem.
+    """
+    layer = {} if preset is None else read_preset(preset, PRESETS).layer
+    overrides: dict[str, object] = {}
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals:
+            rule = "must be FIELD=VALUE, for example --set bootstrap=200"
+            check_none([Problem(f"--set {text}", None, rule, Source("set"))])
+        overrides[path.strip()] = None if value.strip() == "null" else value.strip()
+    given = {path: value for path, value in (options or {}).items() if value not in (None, (), False)}
+    layer = merge(merge(layer, set_layer(overrides, typed=True)), option_layer(given))
+    return build(EvalSettings, {path: entry for path, entry in layer.items() if entry.value is not None})
