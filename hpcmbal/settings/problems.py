@@ -55,7 +55,7 @@ class Problem:
         return f"{self._subject()}: {self.rule}"
 
     def _subject(self) -> str:
-        value = None if self.value is None else shown_value(self.value)
+        value = None if self.value is None or self.value == () else shown_value(self.value)
         if self.source.kind == "flag":
             shown = self.source.label if value is None or self.value is True else f"{self.source.label} {value}"
             return f"{shown} ({self.path})" if "." in self.path else shown

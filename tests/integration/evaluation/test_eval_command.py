@@ -242,8 +242,8 @@ def desk(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "data: is missing: give --data with --model or --anchor, or --compare with results files"),
-        (["--data", "photos"], "anchor: is missing"),
+        ([], "--data: is missing: give --data with --model or --anchor, or --compare with results files"),
+        (["--data", "photos"], "--anchor: is missing"),
         (["--compare"], "--compare needs results files"),
         (["--compare", "a.json", "--anchor", "jpeg"], "uses stored results alone; leave out --anchor"),
         (["a.json"], "results files are for --compare"),
