@@ -121,9 +121,7 @@ class EvalSettings(CommandSettings):
                 return [Contradiction("output", f"{self.folder} {rule}; choose a folder outside", ("data",))]
         for path in self.compare:
             if path.expanduser().resolve().parent == folder:
-                rule = (
-                    f"{self.folder} holds {path.name}, which is compared and would be replaced; choose another folder"
-                )
+                rule = f"{self.folder} holds {path.name}, which is compared; choose another folder"
                 return [Contradiction("output", rule, ("compare",))]
         return []
 
