@@ -103,12 +103,12 @@ def reported_bits(model: CodecModel, picture: Picture, quality: float | None) ->
 def cost(model: CodecModel, pictures: list[Picture], quality: float | None) -> Cost:
     """Bytes of all pictures at one quality."""
     twin = float32_model(model)
-    files = [compress_picture(picture, model, quality) for picture in pictures]
+    files = [compress_picture(picture, model, quality, mode="learned") for picture in pictures]
     reported = [reported_bits(model, picture, quality) / 8 for picture in pictures]
     return Cost(
         quality,
         sum(map(payload, files)),
-        sum(payload(compress_picture(picture, twin, quality)) for picture in pictures),
+        sum(payload(compress_picture(picture, twin, quality, mode="learned")) for picture in pictures),
         sum(reported),
         max((len(data) - bits) / (0.005 * bits + 80) for data, bits in zip(files, reported, strict=True)),
     )
@@ -127,8 +127,8 @@ def times(model: CodecModel, picture: Picture, quality: float | None, rounds: in
     taken: dict[str, list[float]] = {}
     for _ in range(rounds + 1):  # the first one warms up
         for name, candidate in models.items():
-            container = read_container(compress_picture(picture, candidate, quality))
-            encode = seconds(lambda candidate=candidate: compress_picture(picture, candidate, quality))
+            container = read_container(compress_picture(picture, candidate, quality, mode="learned"))
+            encode = seconds(lambda candidate=candidate: compress_picture(picture, candidate, quality, mode="learned"))
             decode = seconds(lambda candidate=candidate, file=container: decompress_container(file, candidate))
             taken.setdefault(f"{name}_encode", []).append(encode)
             taken.setdefault(f"{name}_decode", []).append(decode)

@@ -33,7 +33,7 @@ model = load_codec_model(model)
 picture = Picture(np.array(Image.fromarray(coffee()).resize((int(width), int(height)), Image.BICUBIC)))
 start = time.perf_counter()
 if what == "encode":
-    open(path, "wb").write(compress_picture(picture, model))
+    open(path, "wb").write(compress_picture(picture, model, mode="learned"))
 else:
     decompress_container(read_container(open(path, "rb").read()), model)
 seconds = time.perf_counter() - start

@@ -47,16 +47,13 @@ def decompress(  # noqa: PLR0917 (typer fills them by name)
     jobs = plan_jobs(inputs, output, DEFAULT_IMAGE_EXTENSION, lambda path: path.suffix.lower() == EXTENSION)
     from hpcmbal.codec.bitstream import read_container
     from hpcmbal.codec.codec import decompress_container
-    from hpcmbal.codec.codec_model import find_codec_model
     from hpcmbal.images.image_file import write_picture
-
-    torch_device = resolve_device(device)
 
     def work(job: Job) -> Outcome:
         data = read_source(job.source)
         container = read_container(data, allow_truncated=allow_truncated, pixel_limit=max_pixels)
-        model = find_codec_model(container.header.model_id, model_dir or (), device=torch_device)
-        picture = decompress_container(container, model, scales)
+        torch_device = "cpu" if container.header.lossless else resolve_device(device)
+        picture = decompress_container(container, None, scales, model_dirs=model_dir or (), device=torch_device)
         extension = DEFAULT_IMAGE_EXTENSION if job.target == STANDARD_STREAM else job.target.suffix
         image = write_picture(picture, extension)
         write_target(job.target, image, job.source)

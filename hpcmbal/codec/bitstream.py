@@ -1,13 +1,15 @@
-"""The file format, version 1: bytes to a `Container` and back, without any model. See docs/format.md.
+"""The file format, versions 1 and 2: bytes to a `Container` and back, without any model. See docs/format.md.
 
 ```
-"HPCM" | version, flags | model id (8) | width | height | rate | z | s1 | s2 | s3 | ICC? | EXIF? | alpha?
-segment: length | CRC-32 of header and data (4) | CRC-32 of the symbols (4) | data
-chunk:   length | CRC-32 of header and data (4) | data
+learned:  header | z | s1 | s2 | s3       | ICC? | EXIF? | alpha? | XMP?
+lossless: header | tile | ... (mostly one) | ICC? | EXIF? |          XMP?
+
+segment (z, s1, s2, s3): length | CRC-32 of header and data (4) | CRC-32 of the symbols (4) | data
+tile, chunk:             length | CRC-32 of header and data (4) | data
 ```
 
 Widths, heights and lengths are variable-length numbers, everything else is little-endian. The header has no checksum of
-its own: that of every segment and chunk starts with it.
+its own: that of every part starts with it.
 """
 
 from __future__ import annotations
@@ -17,43 +19,38 @@ import zlib
 from dataclasses import dataclass, field
 
 from hpcmbal.codec.byte_reader import ByteReader, TruncatedError, write_varint
+from hpcmbal.codec.header import (
+    CHUNKS,
+    DEFAULT_PIXEL_LIMIT,
+    MAX_SIDE,
+    RATE_MAX,
+    RATE_STEPS,
+    Header,
+    read_header,
+    write_header,
+)
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError
 
-MAGIC = b"HPCM"
-VERSION = 1
-MODEL_ID_BYTES = 8
-MAX_SIDE = 65_535
-RATE_STEPS = 256
-"""The rate field is the quality in units of 1/256."""
-RATE_MAX = 100 * RATE_STEPS
-DEFAULT_PIXEL_LIMIT = 178_956_970
-"""Pixels that are decoded unless the caller says otherwise; where Pillow, too, sees a decompression bomb."""
+__all__ = [
+    "CHUNKS",
+    "DEFAULT_PIXEL_LIMIT",
+    "MAX_SIDE",
+    "RATE_MAX",
+    "RATE_STEPS",
+    "Container",
+    "Header",
+    "container_bytes",
+    "read_container",
+    "tile_count",
+    "write_container",
+]
 
-CHUNKS = ("icc", "exif", "alpha")
-"""Names of the optional chunks, in file order; flag bit i says that chunk i is there."""
-_GRAY_FLAG = 1 << len(CHUNKS)
+TILE_SIDE = 16_383
+"""Largest side of a lossless tile in pixels, which is WebP's limit."""
 _CRC = struct.Struct("<I")
 _CRCS = struct.Struct("<II")
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says about its image.
-
-    Attributes:
-        model_id: First 8 bytes of the SHA-256 of the weights that decode it.
-        width, height: In pixels, 1 to 65,535.
-        rate: The quality times 256 for a variable-rate model; 0 for a model of one rate.
-        gray: The image is grayscale; decoders return one channel.
-    """
-
-    model_id: bytes
-    width: int
-    height: int
-    rate: int = 0
-    gray: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,37 +59,45 @@ class Container:
 
     Attributes:
         header: See `Header`.
-        segments: z, s1, s2, s3; fewer if the file is cut off.
+        segments: z, s1, s2, s3; fewer if the file is cut off; none if it is lossless.
         chunks: Optional parts by their name in `CHUNKS`, as stored.
         truncated: Where the file ends too early; None if it is whole.
+        tiles: Of a lossless file, its pixels: rows of tiles from the top, each from the left.
     """
 
     header: Header
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...] = ()
     chunks: dict[str, bytes] = field(default_factory=dict)
     truncated: str | None = None
+    tiles: tuple[bytes, ...] = ()
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the picture has an alpha channel."""
+        return self.header.alpha or "alpha" in self.chunks
+
+
+def tile_count(header: Header) -> int:
+    """How many tiles a lossless file of this size holds."""
+    return -(-header.width // TILE_SIDE) * -(-header.height // TILE_SIDE)
 
 
 def write_container(container: Container) -> bytes:
-    """The bytes of a whole file.
+    """The bytes of a whole file, in the lowest version that can hold it.
 
     Raises:
         BitstreamError: A field is outside what the format can express.
     """
-    _check_header(container.header)
-    if len(container.segments) != len(SEGMENTS):
-        raise BitstreamError(f"A file holds {len(SEGMENTS)} segments. Found {len(container.segments)}.")
-    head = _header_bytes(container.header, container.chunks)
+    head = write_header(container.header, container.chunks)
+    _check_parts(container)
     head_crc = zlib.crc32(head)
     parts = [head]
     for data, symbols_crc in container.segments:
         if symbols_crc is None:
             raise BitstreamError("A segment cannot be written without the checksum of its symbols.")
         parts += [write_varint(len(data)), _CRCS.pack(zlib.crc32(data, head_crc), symbols_crc), data]
-    for name in CHUNKS:
-        if name in container.chunks:
-            data = container.chunks[name]
-            parts += [write_varint(len(data)), _CRC.pack(zlib.crc32(data, head_crc)), data]
+    for data in (*container.tiles, *(container.chunks[name] for name in CHUNKS if name in container.chunks)):
+        parts += [write_varint(len(data)), _CRC.pack(zlib.crc32(data, head_crc)), data]
     return b"".join(parts)
 
 
@@ -101,76 +106,52 @@ def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: i
 
     Args:
         data: The whole file.
-        allow_truncated: Accept a file that ends after its z segment, with what is complete in it.
+        allow_truncated: Accept a file that ends after its z segment, or after its lossless pixels, with what is
+            complete in it.
         pixel_limit: Largest number of pixels (width * height).
 
     Raises:
         BitstreamError: It is not such a file, is damaged or cut off, of another version, or claims too many pixels.
     """
     reader = ByteReader(data)
-    header, names = _read_header(reader, pixel_limit)
+    header, names = read_header(reader, pixel_limit)
     head_crc = zlib.crc32(data[: reader.position])
     segments: list[Segment] = []
+    tiles: tuple[bytes, ...] = ()
     chunks: dict[str, bytes] = {}
     truncated = None
     try:
-        for name in SEGMENTS:
+        if header.lossless:
+            tiles = tuple([_read_part(reader, f"tile {number + 1}", head_crc) for number in range(tile_count(header))])
+        for name in () if header.lossless else SEGMENTS:
             segments.append(_read_segment(reader, name, head_crc))  # noqa: PERF401 (what was read counts if the next fails)
         for name in names:
             chunks[name] = _read_part(reader, f"chunk {name}", head_crc)
     except TruncatedError as error:
-        if not allow_truncated or not segments:
+        if not allow_truncated or not (segments or tiles):
             raise
         truncated = str(error)
     if reader.remaining and truncated is None:
         raise BitstreamError(f"{reader.remaining} bytes follow the end of the file's last part; nothing may.")
-    return Container(header, tuple(segments), chunks, truncated)
+    return Container(header, tuple(segments), chunks, truncated, tiles)
 
 
 def container_bytes(container: Container) -> int:
-    """Bytes of a whole file that are neither segment nor chunk data."""
-    return len(write_container(container)) - sum(
-        len(data) for data in (*(segment.data for segment in container.segments), *container.chunks.values())
-    )
+    """Bytes of a whole file that are neither segment, tile nor chunk data."""
+    segments = (segment.data for segment in container.segments)
+    return len(write_container(container)) - sum(map(len, (*segments, *container.tiles, *container.chunks.values())))
 
 
-def _header_bytes(header: Header, chunks: dict[str, bytes]) -> bytes:
-    flags = sum(1 << bit for bit, name in enumerate(CHUNKS) if name in chunks) | (_GRAY_FLAG if header.gray else 0)
-    size = write_varint(header.width) + write_varint(header.height)
-    return MAGIC + bytes([VERSION << 4 | flags]) + header.model_id + size + header.rate.to_bytes(2, "little")
-
-
-def _read_header(reader: ByteReader, pixel_limit: int) -> tuple[Header, list[str]]:
-    magic = reader.take(min(len(MAGIC), reader.remaining), "the signature")
-    if magic != MAGIC:
-        raise BitstreamError(f"Not an hpcmbal file: it should start with {MAGIC!r}. Found {magic!r}.")
-    version, flags = divmod(reader.unsigned(1, "the version"), 16)
-    if version != VERSION:
-        raise BitstreamError(f"The file has format version {version}; this hpcmbal reads version {VERSION}.")
-    header = Header(
-        model_id=reader.take(MODEL_ID_BYTES, "the model id"),
-        width=reader.varint("the width"),
-        height=reader.varint("the height"),
-        rate=reader.unsigned(2, "the rate"),
-        gray=bool(flags & _GRAY_FLAG),
-    )
-    _check_header(header)
-    if header.width * header.height > pixel_limit:
-        raise BitstreamError(
-            f"The file claims {header.width} x {header.height} pixels, more than the limit of {pixel_limit:,}. "
-            "Raise the pixel limit if you trust the file."
-        )
-    return header, [name for bit, name in enumerate(CHUNKS) if flags >> bit & 1]
-
-
-def _check_header(header: Header) -> None:
-    if len(header.model_id) != MODEL_ID_BYTES:
-        raise BitstreamError(f"A model id has {MODEL_ID_BYTES} bytes. Found {len(header.model_id)}.")
-    for name, side in (("width", header.width), ("height", header.height)):
-        if not 1 <= side <= MAX_SIDE:
-            raise BitstreamError(f"The {name} should be 1 to {MAX_SIDE:,} pixels. Found {side:,}.")
-    if header.rate and not RATE_STEPS <= header.rate <= RATE_MAX:
-        raise BitstreamError(f"The rate should be 0, or {RATE_STEPS} to {RATE_MAX}. Found {header.rate}.")
+def _check_parts(container: Container) -> None:
+    lossless = container.header.lossless
+    for found, count, what in (
+        (len(container.segments), 0 if lossless else len(SEGMENTS), "segments"),
+        (len(container.tiles), tile_count(container.header) if lossless else 0, "tiles"),
+    ):
+        if found != count:
+            raise BitstreamError(f"A {container.header.mode} file of this size holds {count} {what}. Found {found}.")
+    if lossless and "alpha" in container.chunks:
+        raise BitstreamError("Lossless pixels hold their alpha; a chunk for it cannot be written beside them.")
 
 
 def _read_segment(reader: ByteReader, name: str, head_crc: int) -> Segment:

@@ -53,9 +53,7 @@ class ByteReader:
                 if index and not byte:
                     break
                 return value
-        raise BitstreamError(
-            f"The number in {field} is not written as format version 1 writes numbers; the file is damaged."
-        )
+        raise BitstreamError(f"The number in {field} is not written as the format writes numbers; the file is damaged.")
 
 
 def write_varint(value: int) -> bytes:

@@ -32,9 +32,11 @@ class HpcmImageFile(ImageFile.ImageFile):
         self._data: bytes | None = self.fp.read()
         header = (container := read_container(self._data)).header
         self._size = (header.width, header.height)
-        self._mode = ("L" if header.gray else "RGB") + ("A" if "alpha" in container.chunks else "")
+        self._mode = ("L" if header.gray else "RGB") + ("A" if container.has_alpha else "")
         self.tile = []
-        self.info["model_id"] = header.model_id.hex()
+        self.info["mode"] = header.mode
+        if not header.lossless:
+            self.info["model_id"] = header.model_id.hex()
 
     def load(self) -> Any:
         """Decode the picture, once."""
@@ -61,8 +63,9 @@ def _accept(prefix: bytes) -> bool:
 
 
 def _save(image: Image.Image, file: IO[bytes], _filename: str | bytes) -> None:
-    """`image.save("x.hpcm", quality=..., model=...)`."""
+    """`image.save("x.hpcm", quality=..., model=..., lossless=True)`."""
     from hpcmbal.codec.codec import compress
 
     options = getattr(image, "encoderinfo", {})
-    file.write(compress(image, options.get("model"), options.get("quality")))
+    lossless = bool(options.get("lossless"))
+    file.write(compress(image, options.get("model"), options.get("quality"), mode="lossless" if lossless else "auto"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ Bytes2d = npt.NDArray[np.uint8]
 
 SINGLE_PICTURE_FORMATS = frozenset({"MPO"})
 """Formats whose further frames are previews and gain maps of the first, not an animation."""
+
+SAME_FORMAT = {"MPO": "JPEG"}
+"""Names under which Pillow opens files of another format."""
 
 
 class PictureWarning(HpcmbalWarning):
@@ -32,12 +35,17 @@ class Picture:
         alpha: `[height, width]` uint8, 255 opaque; None without transparency.
         icc: The ICC profile of `pixels`.
         exif: The EXIF block, starting with `Exif`, without its orientation, which was applied.
+        xmp: The XMP packet, UTF-8.
+        source_format: Pillow's name of the format of the file that the picture came from, for example `JPEG`; None if
+            it came from none, or it is not known.
     """
 
     pixels: Bytes2d
     alpha: Bytes2d | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    source_format: str | None = None
 
     @property
     def gray(self) -> bool:
@@ -68,7 +76,8 @@ def picture_of(image: Image.Image) -> Picture:
             _warn_about_depth()
         icc = image.info.get("icc_profile")
         upright, exif = _upright(image)
-        return _convert(upright, icc if isinstance(icc, bytes) and icc else None, exif)
+        picture = _convert(upright, icc if isinstance(icc, bytes) and icc else None, exif)
+        return replace(picture, source_format=SAME_FORMAT.get(image.format or "", image.format))
     except DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"The image cannot be decoded: {reason}. Replace it by an intact copy.") from error

@@ -22,6 +22,7 @@ import constriction
 import numpy as np
 import numpy.typing as npt
 
+from hpcmbal.core.entropy.least_length import least_bytes, least_units
 from hpcmbal.core.entropy.range_tail import shortest_tail
 from hpcmbal.core.entropy.tables import PRECISION, SCALE_COUNT, frequency_tables
 from hpcmbal.errors import BitstreamError, NumericalError
@@ -41,6 +42,7 @@ class SymbolEncoder:
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
+        self._units = 0
 
     def encode(self, values: npt.NDArray[np.integer[Any]], tables: Tables) -> None:
         """Append a batch: integers `values` `[n]`, 32 bit at most, and the table of each, `[n]` in 0..63.
@@ -49,6 +51,7 @@ class SymbolEncoder:
             NumericalError: A value does not fit 32 bits, or a table does not exist.
         """
         _check_batch(values, tables)
+        self._units += least_units(tables)
         half_widths = _half_widths()[tables]
         escaped = np.abs(values.astype(np.int64)) > half_widths
         positions = np.where(escaped, 2 * half_widths + 1, values + half_widths).astype(np.int32)
@@ -60,10 +63,13 @@ class SymbolEncoder:
             self._encode_escapes(values[escaped].astype(np.int64), half_widths[escaped])
 
     def finish(self) -> bytes:
-        """The shortest bytes that decode to everything encoded so far; missing bytes read as zeros."""
+        """The shortest bytes that decode to everything encoded so far; missing bytes read as zeros.
+
+        Never shorter than what decoders ask for.
+        """
         words = self._coder.get_compressed()
         position, (lower, extent) = self._coder.pos()
-        return shortest_tail(words, position, lower, extent)
+        return shortest_tail(words, position, lower, extent).ljust(least_bytes(self._units), b"\0")
 
     def _encode_escapes(self, values: npt.NDArray[np.int64], half_widths: npt.NDArray[np.int64]) -> None:
         codes = np.abs(values) - half_widths
@@ -79,6 +85,8 @@ class SymbolDecoder:
     """Reads batches of symbols, in the order and with the tables with which they were written."""
 
     def __init__(self, data: bytes) -> None:
+        self._bytes = len(data)
+        self._units = 0
         padded = data + bytes(-len(data) % _WORD_BYTES)
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
 
@@ -86,8 +94,14 @@ class SymbolDecoder:
         """The next batch: values `[n]` for the tables `[n]`.
 
         Raises:
-            BitstreamError: The bytes are not what an encoder writes for these tables. Not all damage is found here.
+            BitstreamError: The bytes are not what an encoder writes for these tables, or fewer than any symbols could
+                need. Not all damage is found here.
         """
+        self._units += least_units(tables)
+        if self._bytes < (needed := least_bytes(self._units)):
+            raise BitstreamError(
+                f"The coded data is damaged: {self._bytes} bytes are too short for its symbols, which need {needed:,}."
+            )
         half_widths = _half_widths()[tables]
         grouped = np.empty(tables.size, dtype=np.int32)
         for table, start, stop in _groups(tables):

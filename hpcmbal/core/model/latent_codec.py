@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hpcmbal.core.entropy.coder import SymbolDecoder, SymbolEncoder
+from hpcmbal.core.entropy.least_length import least_bytes, table_costs
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT
@@ -22,6 +23,8 @@ from hpcmbal.errors import BitstreamError, NumericalError
 
 LATENT_STRIDE = 16
 """Pixels per latent, in each direction."""
+SCALE_SHARES = (1, 3, 12)
+"""Sixteenths of the latents that s1, s2 and s3 add."""
 
 
 class EncodedLatents(NamedTuple):
@@ -56,7 +59,10 @@ class _SegmentReader:
         self._crc = 0
 
     def read(self, tables: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        symbols = self._decoder.decode(tables)
+        try:
+            symbols = self._decoder.decode(tables)
+        except BitstreamError as error:
+            raise BitstreamError(f"Segment {self._name}: {error}") from error
         self._crc = symbols_crc(symbols, self._crc)
         return symbols
 
@@ -149,8 +155,11 @@ def decode_latents(
         `y_hat` `[B, M, h, w]`, float64.
 
     Raises:
-        BitstreamError: A segment does not decode, or decodes to other symbols than were encoded.
+        BitstreamError: A segment does not decode, decodes to other symbols than were encoded, or is shorter than its
+            symbols could possibly be, which is found before the network runs.
     """
+    for segments in images:
+        _check_lengths(segments, network.variant.latent_channels * height * width)
     readers = [
         [_SegmentReader(segment, name) for segment, name in zip(segments, SEGMENTS, strict=False)]
         for segments in images
@@ -166,6 +175,21 @@ def decode_latents(
     if scales:
         reading.check(scales - 1)
     return y_hat / GRID_STEPS
+
+
+def _check_lengths(segments: Sequence[Segment], latents: int) -> None:
+    """Refuse segments of `y` that are too short whatever the network will predict.
+
+    z is checked when it is read: its tables are known.
+    """
+    cheapest = min(table_costs())
+    for (data, _), name, share in zip(segments[1:], SCALES, SCALE_SHARES, strict=False):
+        symbols = latents * share // 16
+        if len(data) < (needed := least_bytes(symbols * cheapest)):
+            raise BitstreamError(
+                f"Segment {name} is too short: {len(data)} bytes, while {symbols:,} symbols need at least {needed:,}. "
+                "The file is damaged, or claims a larger picture than it holds."
+            )
 
 
 def symbols_crc(symbols: npt.NDArray[np.int32], crc: int = 0) -> int:

@@ -170,7 +170,7 @@ def code_file(model: CodecModel, image: RgbImage, quality: float | None = None) 
 
     def encode() -> bytes:
         nonlocal data
-        data = compress(Image.fromarray(image), model, quality)
+        data = compress(Image.fromarray(image), model, quality, mode="learned")
         return data
 
     coded = timed_round_trip(encode, lambda file: np.array(decompress(file, model=model).convert("RGB")))

@@ -25,8 +25,13 @@ from hpcmbal.errors import BitstreamError
 FILES = sorted((Path(__file__).parents[2] / "golden" / "files").glob("*.hpcm"))
 PIXEL_LIMIT = 1 << 18
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
-"""Mutations of whole files; 20,000 were tried by hand."""
+"""Mutations of whole files in each mode; 20,000 were tried by hand."""
 GOLDEN = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+MODES = {
+    lossless: [path for path in FILES if read_container(path.read_bytes()).header.lossless == lossless]
+    for lossless in (False, True)
+}
+LEARNED = pytest.mark.parametrize("path", MODES[False], ids=lambda path: path.stem)
 
 
 def decode(data: bytes, tiny: Any, *, allow_truncated: bool = False) -> bool:
@@ -55,6 +60,7 @@ def test_every_flipped_bit_is_found_by_the_parser_or_by_the_checksum_of_symbols(
             container = read_container(damaged)
         except BitstreamError:
             continue
+        assert not original.header.lossless
         assert replace(container, segments=()) == replace(original, segments=())
         assert [s.data for s in container.segments] == [s.data for s in original.segments]
         assert [s.symbols_crc for s in container.segments] != [s.symbols_crc for s in original.segments]
@@ -71,11 +77,11 @@ def test_no_truncated_file_gives_a_picture(path: Path, tiny: Any) -> None:
     assert not any(decode(data[:length], tiny) for length in range(len(data)))
 
 
-@GOLDEN
+@LEARNED
 def test_truncated_files_give_previews_where_a_segment_ends(path: Path, tiny: Any) -> None:
     data = path.read_bytes()
     container = read_container(data)
-    chunks = sum(len(chunk) + 5 for chunk in container.chunks.values())
+    chunks = sum(len(chunk) + 5 for chunk in container.chunks.values())  # all shorter than 128 bytes
     end = len(data) - chunks
     for segment in reversed(container.segments[1:]):
         end -= len(segment.data)
@@ -90,9 +96,10 @@ def mutated(container: Container, draw: Any) -> bytes:
         height=draw(st.one_of(st.just(container.header.height), st.integers(1, 600))),
     )
     parts = [Segment(damaged_bytes(segment.data, draw), segment.symbols_crc) for segment in container.segments]
-    names = draw(st.sets(st.sampled_from(CHUNKS)))
+    tiles = [damaged_bytes(tile, draw) for tile in container.tiles]
+    names = draw(st.sets(st.sampled_from([name for name in CHUNKS if name != "alpha" or not tiles])))
     chunks = {name: damaged_bytes(container.chunks.get(name, b"\x01x\x9c"), draw) for name in names}
-    return write_container(Container(header, tuple(parts), chunks))
+    return write_container(Container(header, tuple(parts), chunks, tiles=tuple(tiles)))
 
 
 def damaged_bytes(data: bytes, draw: Any) -> bytes:
@@ -111,10 +118,11 @@ def damaged_bytes(data: bytes, draw: Any) -> bytes:
             return data
 
 
+@pytest.mark.parametrize("lossless", [False, True])
 @given(st.data())
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_mutations_with_right_checksums_are_refused_or_decoded(tiny: Any, data: Any) -> None:
-    path = data.draw(st.sampled_from(FILES))
+def test_mutations_with_right_checksums_are_refused_or_decoded(tiny: Any, lossless: bool, data: Any) -> None:
+    path = data.draw(st.sampled_from(MODES[lossless]))
     decode(mutated(read_container(path.read_bytes()), data.draw), tiny)
 
 
@@ -132,16 +140,28 @@ def test_mutated_headers_are_refused_or_parsed(data: Any) -> None:
         assert len(str(error)) > 20  # noqa: PT017 (it may also succeed)
 
 
-def test_a_tiny_file_that_claims_a_huge_picture_is_refused_before_memory_is_taken(tiny: Any) -> None:
-    """13,000 x 13,000 pixels would take gigabytes; z does not decode to so many symbols with this checksum."""
+@pytest.mark.parametrize("emptied", ["z", "s2", "s3"])
+def test_a_segment_shorter_than_its_symbols_could_need_is_refused_before_the_network_runs(
+    tiny: Any, emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """13,000 x 13,000 pixels would take gigabytes and a minute."""
     container = read_container(FILES[0].read_bytes())
-    huge = write_container(replace(container, header=replace(container.header, width=13_000, height=13_000)))
-    with pytest.raises(BitstreamError, match=r"Segment z decodes to other symbols|not valid for this model"):
-        decompress_container(read_container(huge), tiny)
+    segments = [Segment(b"" if name == emptied else b"\x5a" * 100_000, 0) for name in ("z", "s1", "s2", "s3")]
+    huge = replace(container, header=replace(container.header, width=13_000, height=13_000), segments=tuple(segments))
+    monkeypatch.setattr(tiny.exact, "hyper_params", pytest.fail)
+    with pytest.raises(BitstreamError, match=rf"Segment {emptied}.* too short"):
+        decompress_container(read_container(write_container(huge)), tiny)
+
+
+def test_a_lossless_tile_of_another_size_is_refused_before_memory_is_taken() -> None:
+    container = read_container(MODES[True][0].read_bytes())
+    huge = replace(container, header=replace(container.header, width=13_000, height=13_000))
+    with pytest.raises(BitstreamError, match="tile should have 13000 x 13000 pixels. Found 45 x 30"):
+        decompress_container(read_container(write_container(huge)))
 
 
 def test_an_alpha_chunk_cannot_grow_beyond_the_picture(tiny: Any) -> None:
-    container = read_container(FILES[0].read_bytes())
+    container = read_container(MODES[False][0].read_bytes())
     bomb = replace(container, chunks={"alpha": b"\0" + zlib.compress(bytes(1 << 26), 9)})
     with pytest.raises(BitstreamError, match="Chunk alpha unpacks to more than"):
         decompress_container(bomb, tiny)

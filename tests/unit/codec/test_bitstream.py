@@ -14,13 +14,16 @@ from hpcmbal.codec.bitstream import (
     MAX_SIDE,
     RATE_MAX,
     RATE_STEPS,
+    TILE_SIDE,
     Container,
     Header,
     container_bytes,
     read_container,
+    tile_count,
     write_container,
 )
 from hpcmbal.codec.byte_reader import ByteReader, write_varint
+from hpcmbal.codec.header import NO_MODEL, SOURCE_FORMATS, format_version, read_header
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.errors import BitstreamError
 
@@ -33,7 +36,21 @@ headers = st.builds(
     gray=st.booleans(),
 )
 segments = st.tuples(*[st.builds(Segment, st.binary(max_size=300), st.integers(0, 2**32 - 1))] * 4)
-containers = st.builds(Container, headers, segments, st.dictionaries(st.sampled_from(CHUNKS), st.binary(max_size=50)))
+chunks = st.dictionaries(st.sampled_from(CHUNKS), st.binary(max_size=50))
+sources = st.sampled_from([None, *SOURCE_FORMATS[2:]])
+"""PNG is what is taken if nothing is said, so it is not stored."""
+learned = st.builds(
+    Container, st.builds(lambda header, source: replace(header, source=source), headers, sources), segments, chunks
+)
+
+
+@st.composite
+def lossless(draw: st.DrawFn) -> Container:
+    width, height = draw(st.sampled_from([(1, 1), (6, 6), (TILE_SIDE, 9), (TILE_SIDE + 1, 9), (40, MAX_SIDE)]))
+    header = Header(NO_MODEL, width, height, 0, draw(st.booleans()), "lossless", draw(st.booleans()), draw(sources))
+    count = tile_count(header)
+    tiles = tuple(draw(st.lists(st.binary(max_size=40), min_size=count, max_size=count)))
+    return Container(header, chunks={k: v for k, v in draw(chunks).items() if k != "alpha"}, tiles=tiles)
 
 
 def example(**changes: object) -> Container:
@@ -42,9 +59,75 @@ def example(**changes: object) -> Container:
     return replace(Container(header, parts, {"icc": b"profile"}), **changes)
 
 
-@given(containers)
+@given(st.one_of(learned, lossless()))
 def test_what_is_written_is_read(container: Container) -> None:
     assert read_container(write_container(container)) == container
+
+
+class TestVersions:
+    """A file is written in the lowest version that can hold it."""
+
+    @pytest.mark.parametrize("source", [None, "PNG"])
+    def test_a_plain_photo_is_of_version_1(self, source: str | None) -> None:
+        container = example(header=replace(example().header, source=source))
+        assert format_version(write_container(container)) == 1
+        assert read_container(write_container(container)).header.source is None
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"header": replace(example().header, source="JPEG")},
+            {"chunks": {"xmp": b"x"}},
+            {"chunks": {"alpha": b"", "xmp": b""}},
+        ],
+    )
+    def test_what_version_1_cannot_hold_is_of_version_2(self, changes: dict[str, object]) -> None:
+        container = example(**changes)
+        assert format_version(write_container(container)) == 2
+        assert read_container(write_container(container)) == container
+
+    def test_an_icon_of_48_bytes_takes_a_quarter_more(self) -> None:
+        """A WebP file has 20 bytes around its bitstream, which are not stored."""
+        icon = Container(Header(NO_MODEL, 6, 6, mode="lossless"), tiles=(bytes(28),))
+        assert len(write_container(icon)) == 48 + 4
+
+    @pytest.mark.parametrize(
+        ("width", "height", "tiles"), [(16_383, 16_383, 1), (16_384, 16_383, 2), (65_535, 65_535, 25)]
+    )
+    def test_tiles(self, width: int, height: int, tiles: int) -> None:
+        assert tile_count(Header(NO_MODEL, width, height, mode="lossless")) == tiles
+
+    @pytest.mark.parametrize(
+        ("start", "message"),
+        [
+            (b"\x22", "coding mode 2; this hpcmbal knows 0 .learned., 1 .lossless."),
+            (b"\x20\x20\x00", "flags that this hpcmbal does not know .0x20"),
+            (b"\x21\x00\x00", "needs no model: its model id and rate should be zero"),
+            (b"\x21", "ends inside the flags"),
+            (b"\x30", "format version 3; this hpcmbal reads versions 1 and 2"),
+        ],
+    )
+    def test_unknown_things_are_refused(self, start: bytes, message: str) -> None:
+        whole = start + b"12345678" + b"\x05\x05" + bytes(40) if "ends" not in message else start
+        with pytest.raises(BitstreamError, match=message):
+            read_container(b"HPCM" + whole)
+
+    def test_unknown_sources_are_as_none(self) -> None:
+        data = bytearray(write_container(example(header=replace(example().header, source="HEIF"))))
+        data[6] = 200
+        with pytest.raises(BitstreamError, match="header or segment z is damaged"):
+            read_container(bytes(data))
+        reader = ByteReader(bytes(data))
+        assert read_header(reader, 1 << 20)[0].source is None
+
+    def test_a_lossless_file_that_ends_in_its_metadata_has_its_pixels(self) -> None:
+        whole = Container(Header(NO_MODEL, 6, 6, mode="lossless"), chunks={"icc": b"abc"}, tiles=(bytes(28),))
+        data = write_container(whole)
+        found = read_container(data[:-1], allow_truncated=True)
+        assert (found.tiles, found.chunks) == (whole.tiles, {})
+        assert found.truncated is not None
+        with pytest.raises(BitstreamError, match="ends inside tile 1"):
+            read_container(data[:-12], allow_truncated=True)
 
 
 @pytest.mark.parametrize(
@@ -162,10 +245,6 @@ class TestClaims:
         with pytest.raises(BitstreamError, match=f"rate should be 0, or 256 to 25600. Found {rate}"):
             read_container(self.claim(b"\x05", b"\x05", rate))
 
-    def test_another_version(self) -> None:
-        with pytest.raises(BitstreamError, match="format version 2; this hpcmbal reads version 1"):
-            read_container(self.claim(b"\x05", b"\x05", first=0x20))
-
     def test_another_kind_of_file(self) -> None:
         with pytest.raises(BitstreamError, match=r"should start with b'HPCM'\. Found b'\\x89PNG'"):
             read_container(b"\x89PNG\r\n\x1a\n")
@@ -182,10 +261,24 @@ def test_checksums_are_crc32_started_with_the_header() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"segments": ()}, "holds 4 segments. Found 0"),
+        ({"segments": ()}, "learned file of this size holds 4 segments. Found 0"),
         ({"segments": (Segment(b"", None),) * 4}, "without the checksum of its symbols"),
         ({"header": Header(b"123", 5, 5)}, "model id has 8 bytes. Found 3"),
         ({"header": Header(b"12345678", 5, 70_000)}, "height should be 1 to 65,535"),
+        ({"header": Header(b"12345678", 5, 5, mode="lossless")}, "model id and rate should be zero"),
+        ({"header": Header(NO_MODEL, 5, 5, mode="lossless")}, "lossless file of this size holds 0 segments. Found 4"),
+        ({"header": Header(NO_MODEL, 5, 5, alpha=True)}, "Only lossless pixels hold alpha"),
+        ({"header": Header(NO_MODEL, 5, 5, source="DOCX")}, "source format should be one of PNG, .*Found 'DOCX'"),
+        ({"tiles": (b"x",)}, "learned file of this size holds 0 tiles. Found 1"),
+        (
+            {
+                "header": Header(NO_MODEL, 5, 5, mode="lossless"),
+                "segments": (),
+                "tiles": (b"",),
+                "chunks": {"alpha": b""},
+            },
+            "Lossless pixels hold their alpha",
+        ),
     ],
 )
 def test_what_the_format_cannot_express_is_not_written(changes: dict[str, object], message: str) -> None:

@@ -27,7 +27,7 @@ def picture() -> Picture:
 
 @pytest.fixture(scope="module")
 def data(tiny: Any, picture: Picture) -> bytes:
-    return compress_picture(picture, tiny, 80)
+    return compress_picture(picture, tiny, 80, mode="learned")
 
 
 def test_a_file_decodes_to_the_size_and_the_metadata(tiny: Any, data: bytes, picture: Picture) -> None:
@@ -38,23 +38,23 @@ def test_a_file_decodes_to_the_size_and_the_metadata(tiny: Any, data: bytes, pic
 
 
 def test_encoding_is_deterministic(tiny: Any, data: bytes, picture: Picture) -> None:
-    assert compress_picture(picture, tiny, 80) == data
+    assert compress_picture(picture, tiny, 80, mode="learned") == data
 
 
 def test_quality_changes_the_size(tiny: Any, picture: Picture) -> None:
-    sizes = [len(compress_picture(picture, tiny, quality)) for quality in (1, 40, 100)]
+    sizes = [len(compress_picture(picture, tiny, quality, mode="learned")) for quality in (1, 40, 100)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
 
 
 def test_gray_stays_gray(tiny: Any) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8))
-    assert decompress(compress(image, tiny), model=tiny).mode == "L"
+    assert decompress(compress(image, tiny, mode="learned"), model=tiny).mode == "L"
 
 
 def test_alpha_is_lossless(tiny: Any) -> None:
     values = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
-    decoded = decompress(compress(Image.fromarray(values), tiny), model=tiny)
+    decoded = decompress(compress(Image.fromarray(values), tiny, mode="learned"), model=tiny)
     assert decoded.mode == "RGBA"
     np.testing.assert_array_equal(np.asarray(decoded)[..., 3], values[..., 3])
 
@@ -77,7 +77,7 @@ def test_scales_are_0_to_3(tiny: Any, data: bytes) -> None:
 @pytest.mark.parametrize("quality", [0, 100.5, float("nan")])
 def test_quality_is_1_to_100(tiny: Any, picture: Picture, quality: float) -> None:
     with pytest.raises(SettingsError, match="quality should be 1 to 100"):
-        compress_picture(picture, tiny, quality)
+        compress_picture(picture, tiny, quality, mode="learned")
 
 
 def test_symbols_that_differ_are_an_error_and_no_picture(tiny: Any, data: bytes) -> None:

@@ -121,7 +121,29 @@ def test_garbage_is_refused_or_decodes_to_some_integers(data: bytes, seed: int) 
 
 def test_impossible_data_is_refused() -> None:
     with pytest.raises(BitstreamError, match="not valid for this model"):
-        SymbolDecoder(b"\xff" * 64).decode(np.full(1000, 20, dtype=np.uint8))
+        SymbolDecoder(b"\xff" * 256).decode(np.full(1000, 20, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("table", [0, 5, 20, 63])
+def test_data_shorter_than_any_symbols_could_need_are_refused(table: int) -> None:
+    tables = np.full(1_000_000, table, dtype=np.uint8)
+    encoder = SymbolEncoder()
+    encoder.encode(np.zeros(tables.size, dtype=np.int32), tables)
+    shortest = encoder.finish()
+    np.testing.assert_array_equal(SymbolDecoder(shortest).decode(tables), 0)
+    with pytest.raises(BitstreamError, match=f"{len(shortest) - 12} bytes are too short for its symbols"):
+        SymbolDecoder(shortest[:-12]).decode(tables)
+
+
+def test_symbols_that_happen_to_need_no_bytes_get_those_that_decoders_ask_for() -> None:
+    """The lowest symbol alone leaves the coder's number at zero, whose bytes are not stored."""
+    tables = np.full(5000, 20, dtype=np.uint8)
+    lowest = np.full(tables.size, -frequency_tables()[20].half_width, dtype=np.int32)
+    encoder = SymbolEncoder()
+    encoder.encode(lowest, tables)
+    data = encoder.finish()
+    assert set(data) == {0}
+    np.testing.assert_array_equal(SymbolDecoder(data).decode(tables), lowest)
 
 
 def test_values_beyond_32_bits_are_refused() -> None:

@@ -1,0 +1,138 @@
+"""Pictures coded by a model: from pixels to the segments of a file and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hpcmbal.codec.bitstream import Container
+from hpcmbal.codec.codec_model import CodecModel
+from hpcmbal.codec.header import MAX_SIDE, Header
+from hpcmbal.codec.metadata import metadata_chunks, read_metadata, stored_source
+from hpcmbal.codec.plane import decode_plane, encode_plane
+from hpcmbal.codec.tiles import Pixels, analyse, synthesise
+from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
+from hpcmbal.errors import BitstreamError, DataError
+from hpcmbal.images.picture import Picture
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A picture as a model coded it.
+
+    Attributes:
+        container: The file.
+        y_hat: Latents `[1, M, h, w]` that a decoder reads from it.
+    """
+
+    container: Container
+    y_hat: Tensor
+
+
+class LearnedEncoder:
+    """Codes one picture with one model, at as many qualities as asked: `g_a` runs once, the gains follow.
+
+    Args:
+        picture: What to code.
+        model: The model.
+
+    Raises:
+        DataError: A side has more than 65,535 pixels.
+    """
+
+    def __init__(self, picture: Picture, model: CodecModel) -> None:
+        height, width = picture.pixels.shape[:2]
+        if max(height, width) > MAX_SIDE:
+            raise DataError(
+                f"The image has {width} x {height} pixels; a side may have at most {MAX_SIDE:,}. Scale it down."
+            )
+        self.picture = picture
+        self.model = model
+        self._analysed: tuple[int, Tensor] | None = None
+
+    def encode(self, rate: int) -> Coded:
+        """The file at a rate of the header (see `CodecModel.rate_of`)."""
+        y, z = self.latents(rate)
+        return self.coded(y, z, rate)
+
+    def latents(self, rate: int) -> tuple[Tensor, Tensor]:
+        """`y` `[1, M, h, w]` and `z` `[1, N, h/4, w/4]` at a rate, before they are rounded."""
+        network, lmbda = self.model.network, self.model.lmbda_of(rate)
+        if self._analysed is None:
+            self._analysed = rate, analyse(network, self.picture.pixels, lmbda)
+        analysed_rate, y = self._analysed
+        with torch.no_grad():
+            if rate != analysed_rate and network.rate_gains is not None:
+                y = y * (network.rate_gains(lmbda) / network.rate_gains(self.model.lmbda_of(analysed_rate)))
+            return y, network.h_a(y)
+
+    def coded(self, y: Tensor, z: Tensor, rate: int) -> Coded:
+        """The file of given latents, for example of refined ones."""
+        height, width = self.picture.pixels.shape[:2]
+        latents = encode_latents(self.model.exact, y, z)
+        header = Header(self.model.model_id, width, height, rate, self.picture.gray, source=stored_source(self.picture))
+        return Coded(Container(header, tuple(latents.segments[0]), self._chunks), latents.y_hat)
+
+    def pixels(self, coded: Coded) -> Pixels:
+        """What a decoder makes of the file, `[H, W, 3]` or `[H, W]` uint8, without decoding its segments."""
+        return _pixels(self.model, coded.y_hat, coded.container.header)
+
+    @cached_property
+    def _chunks(self) -> dict[str, bytes]:
+        chunks = metadata_chunks(self.picture)
+        if self.picture.alpha is not None:
+            chunks["alpha"] = encode_plane(self.picture.alpha)
+        return chunks
+
+
+def encode_learned(picture: Picture, model: CodecModel, quality: float | None = None) -> Container:
+    """A file that the model decodes to nearly this picture.
+
+    Args:
+        picture: What to code.
+        model: The model.
+        quality: 1 (smallest) to 100 (best), 50 if None; only for models of variable rate.
+
+    Raises:
+        DataError: A side has more than 65,535 pixels.
+        SettingsError: The quality is out of range, or the model has one rate.
+    """
+    return LearnedEncoder(picture, model).encode(model.rate_of(quality)).container
+
+
+def decode_learned(container: Container, model: CodecModel, scales: int) -> Picture:
+    """The picture of a file that a model coded.
+
+    Args:
+        container: The file.
+        model: The model that wrote it.
+        scales: How many scales to decode, 0 to 3; fewer give a preview.
+
+    Raises:
+        BitstreamError: The file is damaged, or was written by another model.
+    """
+    header = container.header
+    if model.model_id != header.model_id:
+        raise BitstreamError(
+            f"The file was written by the model {header.model_id.hex()}; {model.name} is {model.model_id.hex()}."
+        )
+    metadata = read_metadata(container)
+    alpha = None
+    if "alpha" in container.chunks:
+        alpha = decode_plane(container.chunks["alpha"], header.height, header.width)
+    model.lmbda_of(header.rate)  # refuses a rate that does not suit the model, before anything is decoded
+    multiple = model.network.variant.pad_multiple
+    y_height, y_width = (-(-side // multiple) * multiple // LATENT_STRIDE for side in (header.height, header.width))
+    y_hat = decode_latents(model.exact, [container.segments[: scales + 1]], y_height, y_width, model.device)
+    return Picture(_pixels(model, y_hat, header), alpha, **metadata)
+
+
+def _pixels(model: CodecModel, y_hat: Tensor, header: Header) -> Pixels:
+    pixels = synthesise(model.network, y_hat, (header.height, header.width), model.lmbda_of(header.rate))
+    if header.gray:
+        pixels = np.rint(pixels.mean(axis=2, dtype=np.float32)).astype(np.uint8)
+    return pixels
