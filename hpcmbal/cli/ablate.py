@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hpcmbal.engines.ray_engine import RayEngine
 
 GRID = "grid"
+LONG = "-long"
+"""Ends the name of a study that takes days."""
 EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\
@@ -85,12 +87,19 @@ def ablate(
     ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="With grid: the study's .yaml file.")] = None,
     *,
+    long: Annotated[bool, typer.Option("--long", help="The study's long form, for days of training.")] = False,
     base_preset: Annotated[
         str | None, typer.Option("--base-preset", help="Preset that all arms start from.", rich_help_panel=_STUDY)
     ] = None,
     lambdas: Annotated[
         str | None,
         typer.Option("--lambdas", metavar="X,X,...", help="Each is a run; 4 give BD-rates.", rich_help_panel=_STUDY),
+    ] = None,
+    qualities: Annotated[
+        str | None,
+        typer.Option(
+            "--qualities", metavar="Q,Q,...", help="Points of variable-rate models, 1 to 100.", rich_help_panel=_STUDY
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option("--seeds", metavar="N", help="How many, or a list: 0,1,2.", rich_help_panel=_STUDY)
@@ -100,6 +109,12 @@ def ablate(
     ] = None,
     max_steps: Annotated[
         str | None, typer.Option("--max-steps", metavar="N", help="Or its optimiser steps.", rich_help_panel=_STUDY)
+    ] = None,
+    horizons: Annotated[
+        str | None,
+        typer.Option(
+            "--horizons", metavar="N,N,...", help="Or several, from one training each.", rich_help_panel=_STUDY
+        ),
     ] = None,
     train_data: Annotated[
         Path | None, typer.Option("--train-data", help="Folder of training images.", rich_help_panel=_STUDY)
@@ -140,7 +155,7 @@ def ablate(
 
     The plan is shown first. Runs that are done are skipped and an interrupted one goes on: call the command again.
     """
-    path = _study_file(study, file)
+    path = _study_file(study, file, long=long)
     if show:
         typer.echo(path.read_text(encoding="utf-8"), nl=False)
         return
@@ -148,9 +163,11 @@ def ablate(
     changes = {
         "base_preset": base_preset,
         "lambdas": lambdas,
+        "qualities": qualities,
         "seeds": seeds,
         "epochs": epochs,
         "max_steps": max_steps,
+        "horizons": horizons,
         "train_data": train_data,
         "eval_data": eval_data,
         "settings": parse_assignments(assignments or []) or None,
@@ -159,7 +176,12 @@ def ablate(
     _run(plan_study(found), output or f"runs/ablate-{found.name}", options)
 
 
-def _study_file(study: str, file: Path | None) -> Path:
+def _study_file(study: str, file: Path | None, *, long: bool) -> Path:
+    if long:
+        if file is not None or f"{study}{LONG}" not in study_names():
+            found = ", ".join(name.removesuffix(LONG) for name in study_names() if name.endswith(LONG))
+            raise SettingsError(f"--long is for studies that have a long form: {found}. Found {study}.")
+        return study_path(f"{study}{LONG}")
     if study == GRID:
         if file is None:
             raise SettingsError("Give the file of your study: hpcmbal ablate grid FILE.yaml.")
@@ -247,9 +269,10 @@ def _finish(
         show_comparison(comparison, prepared.size_notes)
         report = next((path for path in written if path.suffix == ".html"), written[0])
         typer.echo(f"Report: {output.rstrip('/')}/{report.relative_to(folder)}")
-    failed = [record for record in records if record.status == "failed"]
+    reasons = {record.folder: record.reason for record in records if record.status == "failed"}
+    failed = [run for run in plan.runs if str(run.folder) in reasons]
     if failed:
         raise HpcmbalError(
-            f"{len(failed)} of {len(records)} runs failed; {failed[0].arm}, lambda {failed[0].lmbda:g}, seed "
-            f"{failed[0].seed}: {failed[0].reason} Try them again with --retry-failed."
+            f"{len(failed)} of {len(plan.runs)} runs failed; {failed[0].name}: {reasons[str(failed[0].folder)]} "
+            "Try them again with --retry-failed."
         )

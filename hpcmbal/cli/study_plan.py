@@ -69,19 +69,19 @@ def prepare(inventory: Inventory, engine: LocalEngine | RayEngine, images: tuple
         images: From `count_images`.
     """
     from hpcmbal.ablation.plan.study_size import size_notes
+    from hpcmbal.ablation.run.execution import steps_of_run
     from hpcmbal.ablation.run.warmup import forecast, measure_costs
     from hpcmbal.engines.local import LocalEngine
-    from hpcmbal.training.trainer import total_steps
 
     plan, pending = inventory.plan, inventory.pending
-    steps = {run.name: total_steps(run.settings, images[0]) for run in plan.runs}
+    steps = {run.name: steps_of_run(run, images[0]) for run in plan.runs}
     found, costs = None, {}
     if pending:
         sys.stderr.write("Measuring a few steps of each kind of arm ...\n")
         jobs = min(engine.jobs, len(pending)) if isinstance(engine, LocalEngine) else None
         costs = measure_costs(pending, engine, jobs or 1)
         found = forecast(pending, [steps[run.name] for run in pending], costs, jobs)
-    notes = size_notes(plan.study, max(steps.values()), images[1])
+    notes = size_notes(plan.study, max(plan.study.horizons, default=max(steps.values())), images[1])
     return Prepared(inventory, engine, steps, images, notes, found, _step_seconds(inventory, costs))
 
 
@@ -112,6 +112,8 @@ def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
     typer.echo("")
     for item in comparison.comparisons:
         typer.echo(item.verdict.sentence)
+    for over in comparison.over_steps:
+        typer.echo(over.sentence)
     for line in (*remarks(comparison), *notes):
         typer.echo(line)
 
@@ -146,11 +148,15 @@ def _changes_text(changes: Mapping[str, object]) -> str:
 
 def _summary(prepared: Prepared, output: str) -> list[str]:
     study, inventory = prepared.plan.study, prepared.inventory
-    lambdas = ", ".join(f"{lmbda:g}" for lmbda in study.lambdas)
+    lambdas = ", ".join(f"{lmbda:.3g}" for lmbda in prepared.plan.lambdas)
+    rate = "All lambdas in one model, evaluated at" if prepared.plan.runs[0].lmbda is None else "Lambda"
     training, evaluation = prepared.images
-    what = f"Lambda {lambdas}; seeds {', '.join(map(str, study.seeds))}; preset {study.base_preset}; "
+    what = f"{rate} {lambdas}; seeds {', '.join(map(str, study.seeds))}; preset {study.base_preset}; "
     images = f"{training} training images, {evaluation} for evaluation; folder {output}"
     lines = [what + images, _left_text(prepared)]
+    if study.horizons:
+        horizons = ", ".join(f"{horizon:,}" for horizon in study.horizons)
+        lines.insert(1, f"Cooled down, over a tenth as many steps more, and evaluated after {horizons} steps")
     if prepared.forecast is None:
         return lines
     lines += _forecast_lines(prepared.forecast, prepared.engine)
@@ -202,6 +208,8 @@ def _json(prepared: Prepared, output: str) -> dict[str, object]:
             {
                 "arm": run.arm,
                 "lmbda": run.lmbda,
+                "lambdas": list(run.lambdas),
+                "horizons": list(run.horizons),
                 "seed": run.seed,
                 "key": run.key,
                 "folder": str(run.folder),

@@ -83,14 +83,17 @@ class StudyProgress:
         if self._display is not None:
             self._display.live.stop()
 
-    def record(self, run: PlannedRun, record: RunRecord) -> None:
-        """A run has ended: a line says how."""
+    def record(self, run: PlannedRun, records: Sequence[RunRecord]) -> None:
+        """A run has ended: a line says how, with the last horizon's results at the ends of its curve."""
         self.ended += 1
         self._ended.add(run.name)
-        if record.status == "failed":
-            how = f"failed: {record.reason}"
+        failed = next((record for record in records if record.status == "failed"), None)
+        last = [record for record in records if record.horizon == records[-1].horizon]
+        ends = {record.lmbda: record for record in (last[0], last[-1])}.values()
+        if failed is not None:
+            how = f"failed: {failed.reason}"
         else:
-            how = f"J {record.j:.3f}  bpp {record.bpp:.4f}  PSNR {record.psnr_db:.2f} dB"
+            how = ", ".join(f"J {end.j:.3f}  bpp {end.bpp:.4f}  PSNR {end.psnr_db:.2f} dB" for end in ends)
         self._say(f"{self.ended}/{len(self._totals)}  {run.name}: {how}")
 
     def _look(self) -> None:

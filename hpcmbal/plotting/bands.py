@@ -53,6 +53,7 @@ class BandPanel:
         y_label: Unit of the vertical axis.
         logarithmic: Scale of the vertical axis; the beginning is then cut off, see `EARLY_SHARE`.
         zero_line: Draw a line at 0: values are differences.
+        logarithmic_steps: Scale of the horizontal axis, for a few points at far apart numbers of steps, each marked.
     """
 
     title: str
@@ -60,6 +61,7 @@ class BandPanel:
     y_label: str = ""
     logarithmic: bool = False
     zero_line: bool = False
+    logarithmic_steps: bool = False
 
 
 def band_over_runs(runs: Sequence[Series], *, geometric: bool = False) -> Band | None:
@@ -112,17 +114,26 @@ def _draw(axes: Axes, panel: BandPanel, looks: dict[str, ArmLook]) -> None:
         look = looks[label]
         if band.runs > 1:
             axes.fill_between(band.steps, band.low, band.high, color=look.colour, alpha=0.13, linewidth=0)
-        axes.plot(
-            band.steps, band.middle, color=look.colour, linestyle=look.dashes, linewidth=1.7, label=figure_label(label)
-        )
+        marker = "o" if panel.logarithmic_steps else ""
+        (line,) = axes.plot(band.steps, band.middle, color=look.colour, label=figure_label(label), marker=marker)
+        line.set(linestyle=look.dashes, linewidth=1.7, markersize=4)
     if panel.zero_line:
         axes.axhline(0, color=QUIET, linewidth=0.9, zorder=1)
+    if panel.logarithmic_steps:
+        _mark_steps(axes, sorted({step for band in panel.bands.values() for step in band.steps}))
     if panel.logarithmic:
         axes.set_yscale("log")
         _cut_beginning(axes, list(panel.bands.values()))
     axes.set_title(panel.title, fontsize=10, loc="left")
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.set_axisbelow(True)
+
+
+def _mark_steps(axes: Axes, steps: Sequence[float]) -> None:
+    """A logarithmic axis that names the steps that there are, and no others."""
+    axes.set_xscale("log")
+    axes.set_xticks(list(steps), [f"{step:,.0f}" for step in steps])
+    axes.set_xticks([], minor=True)
 
 
 def _cut_beginning(axes: Axes, bands: Sequence[Band]) -> None:

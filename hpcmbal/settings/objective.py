@@ -70,7 +70,9 @@ class BalancingSettings(Section):
     name: Annotated[str, one_of(choices.BALANCERS)] = Field(
         "none", description="Balancing: none, linear, log1p, log (these three learn weights), qp, torchjd."
     )
-    w_lr: float = Field(0.025, gt=0, description="Learning rate of the task logits (Adam).")
+    w_lr: float = Field(
+        0.025, ge=0, description="Learning rate of the task logits (Adam); 0 leaves the weights as scale_weights say."
+    )
     gamma_s1: float = Field(
         0.008, ge=0, description="Pull of the task logits of scale s1 back to neutral; of all tasks if there are two."
     )

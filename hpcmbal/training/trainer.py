@@ -66,7 +66,13 @@ class TrainResult:
         return f"hpcmbal train --checkpoint {shlex.quote(str(self.checkpoint.parent.parent))}"
 
 
-def train(settings: TrainSettings, reporter: Reporter | None = None, *, started: float | None = None) -> TrainResult:
+def train(
+    settings: TrainSettings,
+    reporter: Reporter | None = None,
+    *,
+    started: float | None = None,
+    until: int | None = None,
+) -> TrainResult:
     """Train as `settings` say; under `torchrun`, together with the other ranks.
 
     Every step is a function of the settings and of the state saved in checkpoints alone, so a run that is resumed
@@ -76,6 +82,7 @@ def train(settings: TrainSettings, reporter: Reporter | None = None, *, started:
         settings: The run. With `output.checkpoint`, it continues from there.
         reporter: Shows progress.
         started: Since when `training.max_hours` counts, by `time.monotonic`; from this call on if not given.
+        until: End after this step, saved, as if the rest came later: schedules are those of the whole training.
 
     Raises:
         SettingsError: The folder already holds a run that this one does not continue, or settings do not fit the
@@ -91,7 +98,7 @@ def train(settings: TrainSettings, reporter: Reporter | None = None, *, started:
     with joined_world(device_type) as world, Interruption() as interruption:
         device = choose_device(settings.training.device, world.local_rank)
         run = _Run(settings, world, device, reporter if reporter and world.is_main else SilentReporter(), started)
-        return run.go(interruption)
+        return run.go(interruption, until)
 
 
 class _Run:
@@ -126,7 +133,7 @@ class _Run:
         self.limit = None if hours is None else TimeLimit(hours * 3600, started)
         self.out_of_time = False
 
-    def go(self, interruption: Interruption) -> TrainResult:
+    def go(self, interruption: Interruption, until: int | None = None) -> TrainResult:
         state, first_step = self.state, self.state.step
         self.reporter.start(self.total_steps, first_step)
         log_folder = self.settings.output.log_dir or self.folder / "logs"
@@ -136,7 +143,7 @@ class _Run:
             if first_step == 0:
                 self._validate(trackers)
             self._step_began = time.monotonic()
-            for batches in self._batches():
+            for batches in self._batches(until):
                 result = self.stepper.step(batches)
                 self._note_bad_files(batches)
                 saved = self._keep_to_time(trackers)
@@ -145,7 +152,8 @@ class _Run:
                 if self._due(self.settings.output.validate_every):
                     self._validate(trackers)
                 interrupted = self.world.any(interruption.requested, self.device) and not self._done
-                stops = interrupted or self.out_of_time
+                reached = until is not None and state.step >= until
+                stops = interrupted or self.out_of_time or reached
                 if not saved and (stops or self._due(self.settings.output.save_freq) or self._decay_begins):
                     self._save()
                 if stops or self._done:
@@ -225,16 +233,17 @@ class _Run:
             named = {"schedule/decay_start": course.decay_start, "schedule/total_steps": course.total_steps}
             tracker.log(self.state.step, named)
 
-    def _batches(self) -> Iterator[list[Batch]]:
-        """The batches of each remaining optimiser step."""
+    def _batches(self, until: int | None) -> Iterator[list[Batch]]:
+        """The batches of each remaining optimiser step, up to `until`."""
         accumulate = self.settings.training.accumulate
+        ends = [end for end in (self.total_steps, until) if end is not None]
         batches = training_batches(
             self.train_images,
             self.plan,
             augmentation(self.settings),
             drawn=drawn_pictures(self.settings),
             start_step=self.state.step * accumulate,
-            end_step=None if self.total_steps is None else self.total_steps * accumulate,
+            end_step=None if not ends else min(ends) * accumulate,
             num_workers=self.settings.data.num_workers,
             pin_memory=self.device.type == "cuda",
         )

@@ -43,6 +43,23 @@ class BdEffect:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class BdLogs:
+    """BD-rates of one arm, one for each seed.
+
+    Attributes:
+        by_seed: Logarithms of rate ratios.
+        pairs: Pairs of runs in them.
+        refused: Seeds without one.
+        notes: What a reader should know.
+    """
+
+    by_seed: dict[int, float]
+    pairs: int
+    refused: tuple[Refusal, ...]
+    notes: tuple[str, ...]
+
+
 def bd_effect(pairs: Sequence[Pair], lambdas: int) -> BdEffect:
     """BD-rate in PSNR for each seed, then their mean over seeds.
 
@@ -55,6 +72,13 @@ def bd_effect(pairs: Sequence[Pair], lambdas: int) -> BdEffect:
     """
     if lambdas < MIN_POINTS:
         return BdEffect(None, unavailable=f"{counted(lambdas, 'lambda')}, {MIN_POINTS} are needed")
+    found = bd_logs(pairs, lambdas)
+    effect = effect_of_seeds(BD_RATE, found.by_seed, found.pairs) if found.by_seed else None
+    return BdEffect(effect, found.refused, notes=found.notes)
+
+
+def bd_logs(pairs: Sequence[Pair], lambdas: int) -> BdLogs:
+    """The BD-rate of each seed, or why it has none; arguments as of `bd_effect`."""
     by_seed: defaultdict[int, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_seed[pair.seed].append(pair)
@@ -74,8 +98,7 @@ def bd_effect(pairs: Sequence[Pair], lambdas: int) -> BdEffect:
         logs[seed] = math.log1p(found.bd_rate_percent / 100)
         notes += [f"seed {seed}: {note}" for note in found.notes]
     used = sum(len(by_seed[seed]) for seed in logs)
-    effect = effect_of_seeds(BD_RATE, logs, used) if logs else None
-    return BdEffect(effect, tuple(refused), notes=tuple(notes))
+    return BdLogs(logs, used, tuple(refused), tuple(notes))
 
 
 def _curve(name: str, runs: Sequence[RunRecord]) -> Curve:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hpcmbal.ablation.analysis.bd_effect import BdEffect, bd_effect
 from hpcmbal.ablation.analysis.effect import METRICS, Effect, J, Metric, paired_effect
+from hpcmbal.ablation.analysis.over_steps import OverSteps, effects_over_steps
 from hpcmbal.ablation.analysis.pairs import LeftOut, Pair, Place, RunIndex, index_runs, pair_runs, places, unusable
 from hpcmbal.ablation.analysis.statistics import Estimate, estimate
 from hpcmbal.ablation.analysis.verdict import Evidence, Verdict, judge
@@ -88,6 +89,8 @@ class StudyComparison:
         images: How many the runs were evaluated on.
         steps: How long they trained; more than one number if arms or lambdas differ.
         notes: What a reader should know about the whole.
+        horizon: Steps before the cool-down of all of the above, the longest; None in a study without horizons.
+        over_steps: The arms over all horizons; empty without.
     """
 
     arms: tuple[str, ...]
@@ -100,10 +103,12 @@ class StudyComparison:
     images: int
     steps: tuple[int, ...]
     notes: tuple[str, ...]
+    horizon: int | None = None
+    over_steps: tuple[OverSteps, ...] = ()
 
 
 def compare(records: Sequence[RunRecord], arms: Sequence[str], reference: str) -> StudyComparison:
-    """Compare every arm with the reference, paired by seed and lambda.
+    """Compare every arm with the reference, paired by seed and lambda; verdicts are about the longest horizon.
 
     Args:
         records: Of all runs, in any order; those of other arms are ignored.
@@ -119,7 +124,8 @@ def compare(records: Sequence[RunRecord], arms: Sequence[str], reference: str) -
             f"Cannot compare arms {', '.join(arms) or '(none)'} with reference '{reference}': every arm must be named "
             "once, and the reference must be one of them."
         )
-    index = index_runs(records, arms)
+    horizon = max((record.horizon for record in records if record.horizon is not None), default=None)
+    index = index_runs([record for record in records if record.horizon == horizon], arms)
     found = places(index)
     if not found:
         raise DataError(f"Nothing to compare: none of the {len(records)} records belongs to {', '.join(arms)}.")
@@ -142,6 +148,8 @@ def compare(records: Sequence[RunRecord], arms: Sequence[str], reference: str) -
         images=max((len(run.samples) for run in usable), default=0),
         steps=tuple(sorted({run.steps for run in usable})),
         notes=tuple(_notes(paired, evidence)),
+        horizon=horizon,
+        over_steps=effects_over_steps(records, arms, reference),
     )
 
 

@@ -22,6 +22,11 @@ OF_THE_STUDY = {
 }
 """Settings that are fields of the study, because every arm must have them alike."""
 
+OF_THE_FOLDER = ("output.save_path", "output.log_dir", "output.checkpoint")
+
+OF_HORIZONS = ("schedule.name", "schedule.decay_fraction", "schedule.decay_start", "schedule.decay_from")
+"""Settings that a study with horizons decides: stable, and down over a tenth of the horizon."""
+
 CHANGES_THE_TASK = ("loss.metric", "loss.variable_rate", "loss.lmbda_min", "loss.lmbda_max")
 """Settings that no arm may change: J would mean something else in it."""
 
@@ -37,7 +42,10 @@ def misplaced(study: Study) -> list[Problem]:
     stated = [(f"settings.{path}", path, value) for path, value in study.settings.items()]
     stated += [(f"arms.{arm}.{path}", path, value) for arm, part in study.arms.items() for path, value in part.items()]
     stated += [(f"grid.{path}", path, values) for path, values in study.grid.items()]
-    rules = [(where, value, _misplaced(path, common=where.startswith("settings."))) for where, path, value in stated]
+    rules = [
+        (where, value, _misplaced(path, common=where.startswith("settings."), horizons=bool(study.horizons)))
+        for where, path, value in stated
+    ]
     overruled = [path for path in study.settings if all(path in arm.changes for arm in study.variants)]
     return [Problem(where, value, rule) for where, value, rule in rules if rule is not None] + [
         Problem(f"settings.{path}", study.settings[path], "is what the arms change; change it there")
@@ -45,13 +53,18 @@ def misplaced(study: Study) -> list[Problem]:
     ]
 
 
-def _misplaced(path: str, *, common: bool) -> str | None:
+def _misplaced(path: str, *, common: bool, horizons: bool) -> str | None:
+    if horizons and path in OF_HORIZONS:
+        return "is decided by the study's horizons: the rate is stable, and falls over a tenth of each"
     if path in OF_THE_STUDY:
         return f"is the same in all arms: use the study's '{OF_THE_STUDY[path]}'"
-    if path in ("output.save_path", "output.log_dir", "output.checkpoint"):
+    if path in OF_THE_FOLDER:
         return "is decided by the study's folder"
-    if common:
-        return None
+    return None if common else _no_question(path)
+
+
+def _no_question(path: str) -> str | None:
+    """Why an arm must not change a setting that is fine where it holds for all arms."""
     if path in CHANGES_THE_TASK:
         return "would give J another meaning in this arm; put it under 'settings', for all arms"
     if path.startswith(("output.", "tracking.")):
@@ -88,15 +101,15 @@ def in_vain(study: Study, settings: Sequence[TrainSettings]) -> list[Problem]:
     return problems
 
 
-def alike(study: Study, arms: Sequence[Arm], settings: Mapping[tuple[str, float], TrainSettings]) -> list[Problem]:
-    """Arms that are one and the same: comparing them would show nothing but equal numbers."""
+def alike(settings: Mapping[str, TrainSettings]) -> list[Problem]:
+    """Arms that are one and the same, by their settings at one lambda: comparing them would show equal numbers."""
     first: dict[str, str] = {}
     problems = []
-    for arm in arms:
-        key = training_key(settings[arm.name, study.lambdas[0]])
+    for arm, its_settings in settings.items():
+        key = training_key(its_settings)
         if key in first:
-            problems.append(Problem(f"arms.{arm.name}", None, f"has the same settings as arm '{first[key]}'"))
-        first.setdefault(key, arm.name)
+            problems.append(Problem(f"arms.{arm}", None, f"has the same settings as arm '{first[key]}'"))
+        first.setdefault(key, arm)
     return problems
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,17 @@ def training_key(settings: TrainSettings) -> str:
     return _digest(content)
 
 
-def run_key(settings: TrainSettings) -> str:
-    """Hash of everything that decides about the weights and about the images that they are evaluated on."""
-    return _digest(_deciding(settings))
+def run_key(settings: TrainSettings, lambdas: Sequence[float] = (), horizons: Sequence[int] = ()) -> str:
+    """Hash of everything that decides about the weights and about what they are evaluated on.
+
+    Args:
+        settings: Of the run.
+        lambdas: Points at which a variable-rate model is evaluated; the lambda of other models is in `settings`.
+        horizons: Steps after which the run is cooled down and evaluated, if there are any.
+    """
+    content = _deciding(settings)
+    points = {"lambdas": sorted(lambdas), "horizons": list(horizons)}
+    return _digest({**content, **{name: values for name, values in points.items() if values}})
 
 
 def differences(settings: TrainSettings, other: TrainSettings) -> list[str]:

@@ -50,10 +50,11 @@ def _as_seeds(value: object) -> object:
 
 
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_as_seeds)]
+Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split_commas)]
 
 
 class Study(Section):
-    """Arms that differ in one thing, each trained for every lambda and seed.
+    """Arms that differ in one thing, each trained for every seed, and for every lambda unless the rate is variable.
 
     Built by `hpcmbal.ablation.plan.study_file.read_study` from YAML, or by `build_study`, which report all problems
     together.
@@ -69,18 +70,37 @@ class Study(Section):
     )
     optional_arms: tuple[str, ...] = Field((), description="Arms left out where a package that they need is missing.")
     settings: Changes = Field(default_factory=dict, description="Settings by path that all arms share.")
-    lambdas: FloatTuple = Field((0.013,), description="Weights of distortion; one training each.")
+    lambdas: FloatTuple | None = Field(
+        None,
+        description="Weights of distortion, 0.013 if not given: one training each, or with loss.variable_rate points "
+        "of one training's curve.",
+    )
+    qualities: FloatTuple | None = Field(
+        None, description="With loss.variable_rate: points of the curve by quality, 1 to 100, instead of lambdas."
+    )
     seeds: Seeds = Field((0, 1, 2), description="Number of seeds, or a list of them.")
     max_steps: int | None = Field(None, ge=1, description="Optimiser steps of each run; as the preset if not given.")
     epochs: int | None = Field(None, ge=1, description="Passes over the training images, instead of max_steps.")
+    horizons: Horizons = Field(
+        (),
+        description="Instead of max_steps: steps of one stable training after which a copy of it is cooled down, over "
+        "a tenth as many more, and evaluated.",
+    )
     train_data: Path | None = Field(None, description="Folder of training images; bundled photographs if not given.")
     eval_data: Path | None = Field(None, description="Folder of evaluation images; a bundled photograph if not given.")
 
-    @field_validator("lambdas", "seeds")
+    @field_validator("lambdas", "qualities", "seeds")
     @classmethod
-    def _distinct(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value or len(set(value)) < len(value):
+    def _distinct(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and (not value or len(set(value)) < len(value)):
             raise ValueError("must be a list without repetition and not empty")
+        return value
+
+    @field_validator("horizons")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("must be rising numbers of steps, for example 1000,3000,10000")
         return value
 
     @field_validator("arms", "grid")
@@ -121,6 +141,10 @@ class Study(Section):
         ]
         if self.max_steps is not None and self.epochs is not None:
             found.append("epochs: give max_steps or epochs, not both")
+        if self.horizons and (self.max_steps is not None or self.epochs is not None):
+            found.append("horizons: say how long runs are; leave max_steps and epochs out")
+        if self.lambdas is not None and self.qualities is not None:
+            found.append("qualities: give lambdas or qualities, not both")
         return found
 
     @property
@@ -189,10 +213,6 @@ def _unquoted(values: Mapping[str, object]) -> list[Problem]:
         for key in part
         if not isinstance(key, str)
     ]
-
-
-def _fields() -> str:
-    return f"; fields are {', '.join(Study.model_fields)}"
 
 
 def _problems(loc: tuple[int | str, ...], message: str, values: Mapping[str, object]) -> list[Problem]:

@@ -43,8 +43,9 @@ def read_study(path: Path, changes: Mapping[str, object] | None = None) -> Study
 
     Args:
         path: The file.
-        changes: Fields and their values; those that are None are not given. `settings` are added to the file's, and
-            one of `max_steps` and `epochs` takes the place of the other.
+        changes: Fields and their values; those that are None are not given. `settings` are added to the file's. One of
+            `max_steps`, `epochs` and `horizons` takes the place of the others, and so does one of `lambdas` and
+            `qualities`.
 
     Raises:
         SettingsError: The file cannot be read, or something in it is wrong; the message lists every problem.
@@ -52,9 +53,9 @@ def read_study(path: Path, changes: Mapping[str, object] | None = None) -> Study
     content = _parse(path)
     content.setdefault("name", path.stem)
     given = {key: value for key, value in (changes or {}).items() if value is not None}
-    lengths = {"max_steps", "epochs"}
-    if lengths & given.keys():
-        content = {key: value for key, value in content.items() if key not in lengths}
+    for alternatives in ({"max_steps", "epochs", "horizons"}, {"lambdas", "qualities"}):
+        if alternatives & given.keys():
+            content = {key: value for key, value in content.items() if key not in alternatives}
     common = content.get("settings") or {}
     if isinstance(common, dict) and isinstance(extra := given.pop("settings", {}), dict):
         content["settings"] = {**common, **extra}

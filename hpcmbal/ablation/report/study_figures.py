@@ -18,6 +18,7 @@ from hpcmbal.ablation.report.study_logs import (
     metric_names,
     runs_of,
     smooth_runs_of,
+    trained_lambdas,
     training_j,
 )
 from hpcmbal.plotting.arm_curves import ArmPoint, arm_curve_figure
@@ -67,6 +68,7 @@ def draw_study_figures(comparison: StudyComparison, logs: StudyLogs) -> dict[str
     """
     looks = arm_looks(comparison.arms, comparison.reference)
     figures = {
+        "over-steps": _over_steps(comparison, looks),
         "differences": _differences(comparison, looks),
         "rd": _rd(comparison, looks),
         "j": _j(comparison, logs, looks),
@@ -80,6 +82,23 @@ def draw_study_figures(comparison: StudyComparison, logs: StudyLogs) -> dict[str
 def save_study_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
     """Write every figure as PNG and SVG."""
     return [path for name, figure in figures.items() for path in save_figure(figure, folder / name, FORMATS)]
+
+
+def _over_steps(comparison: StudyComparison, looks: dict[str, ArmLook]) -> Figure | None:
+    panels: dict[str, dict[str, Band]] = {}
+    for item in comparison.over_steps:
+        effects = [(point.steps, point.effect) for point in item.points if point.effect is not None]
+        if len(effects) > 1:
+            low = [effect.mean if effect.low is None else effect.low for _, effect in effects]
+            high = [effect.mean if effect.high is None else effect.high for _, effect in effects]
+            steps, means = [steps for steps, _ in effects], [effect.mean for _, effect in effects]
+            seeds = min(effect.estimate.replicates for _, effect in effects)
+            panels.setdefault(f"{item.metric.label} (%)", {})[item.arm] = Band(steps, means, low, high, seeds)
+    if not panels:
+        return None
+    found = [BandPanel("", bands, label, zero_line=True, logarithmic_steps=True) for label, bands in panels.items()]
+    note = "Points: cooled down over a tenth as many steps more. Band: 95 % interval over seeds. Below 0 is better."
+    return band_figure(found, looks, f"Difference from {comparison.reference} over steps", note)
 
 
 def _differences(comparison: StudyComparison, looks: dict[str, ArmLook]) -> Figure | None:
@@ -126,9 +145,10 @@ def _arm_points(comparison: StudyComparison, arm: str) -> list[ArmPoint]:
     return sorted(points, key=lambda point: point.bpp)
 
 
-def common_seeds(comparison: StudyComparison, lmbda: float) -> set[int]:
-    """Seeds with which all arms that have results at a lambda have one: means over them can be looked at together."""
-    return set.intersection(*(set(item.seeds) for item in comparison.means if item.lmbda == lmbda))
+def common_seeds(comparison: StudyComparison, lmbda: float | None) -> set[int]:
+    """Seeds with which all arms that have results at a lambda (None: at any) have one: their means belong together."""
+    found = [set(item.seeds) for item in comparison.means if lmbda in (None, item.lmbda)]
+    return set.intersection(*found) if found else set()
 
 
 def _equal_j(comparison: StudyComparison, reference: Sequence[ArmPoint]) -> list[tuple[float, float]]:
@@ -150,12 +170,13 @@ def _equal_j(comparison: StudyComparison, reference: Sequence[ArmPoint]) -> list
 
 def _j(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook]) -> Figure | None:
     panels = []
-    for lmbda in sorted({item.lmbda for item in comparison.means}):
+    for lmbda in trained_lambdas(logs):
         seeds = common_seeds(comparison, lmbda)
         chosen = {key: log for key, log in logs.items() if not seeds or key[2] in seeds}
         bands = _bands({arm: training_j(chosen, arm, lmbda) for arm in comparison.arms}, geometric=True)
         if bands:
-            panels.append(BandPanel(f"lambda {lmbda:g}", bands, "J", logarithmic=True))
+            title = "all lambdas" if lmbda is None else f"lambda {lmbda:g}"
+            panels.append(BandPanel(title, bands, "J", logarithmic=True))
     note = "Training batches, smoothed. Line: geometric mean of seeds. Band: from the lowest to the highest seed."
     return band_figure(panels, looks, "J of training over steps", note) if panels else None
 
@@ -171,7 +192,8 @@ def _j_difference(comparison: StudyComparison, logs: StudyLogs, looks: dict[str,
 
 
 def _traces(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLook], trace: Trace) -> Figure | None:
-    lmbda = comparison.lambdas[len(comparison.lambdas) // 2]
+    trained = trained_lambdas(logs)
+    lmbda = trained[len(trained) // 2] if trained else None
     runs = smooth_runs_of if trace.noisy else runs_of
     panels = []
     for name in metric_names(logs, trace.prefix):
@@ -180,7 +202,7 @@ def _traces(comparison: StudyComparison, logs: StudyLogs, looks: dict[str, ArmLo
             panels.append(BandPanel(name.removeprefix(trace.prefix), bands))
     if not panels or all(_shows_nothing(panel) for panel in panels):
         return None
-    title = trace.title + (f" at lambda {lmbda:g}" if len(comparison.lambdas) > 1 else "")
+    title = trace.title + (f" at lambda {lmbda:g}" if len(trained) > 1 else "")
     note = f"{'Smoothed. ' if trace.noisy else ''}Line: mean of seeds. Band: from the lowest to the highest seed."
     return band_figure(panels, looks, title, note)
 

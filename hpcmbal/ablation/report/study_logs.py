@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hpcmbal.ablation.analysis.comparison import StudyComparison
+from hpcmbal.ablation.plan.plan import ALL_RATES
 from hpcmbal.plotting.bands import Series
 from hpcmbal.plotting.run_curves import series, smoothed
 from hpcmbal.training.trackers import LOG_FILE, read_log
@@ -19,8 +20,8 @@ RUNS_FOLDER = "runs"
 SMOOTHING_POINTS = 12
 """J of training is averaged over windows of 1/12 of the run: crops differ by a factor of ten, and seeds are few."""
 
-RunKey: TypeAlias = tuple[str, float, int]
-"""(arm, lambda, seed)."""
+RunKey: TypeAlias = tuple[str, float | None, int]
+"""(arm, lambda, seed); the lambda of a variable-rate run is None."""
 
 RunLog: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -37,15 +38,23 @@ def read_study_logs(comparison: StudyComparison, folder: Path) -> dict[RunKey, R
     Raises:
         DataError: A log cannot be read.
     """
-    failed = {(run.arm, run.lmbda, run.seed) for run in comparison.failed}
+    failed: set[RunKey] = {(run.arm, run.lmbda, run.seed) for run in comparison.failed}
+    failed |= {(arm, None, seed) for arm, _, seed in failed}
     logs: dict[RunKey, RunLog] = {}
     for arm in comparison.arms:
-        for lmbda in comparison.lambdas:
+        for lmbda in (*comparison.lambdas, None):
             for seed in comparison.seeds:
-                path = folder / RUNS_FOLDER / arm / f"lmbda-{lmbda:g}" / f"seed-{seed}" / "logs" / LOG_FILE
+                rate = ALL_RATES if lmbda is None else f"lmbda-{lmbda:g}"
+                path = folder / RUNS_FOLDER / arm / rate / f"seed-{seed}" / "logs" / LOG_FILE
                 if (arm, lmbda, seed) not in failed and path.is_file():
                     logs[arm, lmbda, seed] = read_log(path)
     return logs
+
+
+def trained_lambdas(logs: StudyLogs) -> list[float | None]:
+    """Lambdas that runs were trained for, ascending; `[None]` of variable-rate runs."""
+    found = {lmbda for _, lmbda, _ in logs}
+    return sorted(found, key=lambda lmbda: lmbda or 0.0)
 
 
 def metric_names(logs: StudyLogs, prefix: str) -> list[str]:
@@ -62,7 +71,7 @@ def runs_of(logs: StudyLogs, arm: str, lmbda: float | None, name: str) -> list[S
     return [run for run in found if run[0]]
 
 
-def training_j(logs: StudyLogs, arm: str, lmbda: float) -> list[Series]:
+def training_j(logs: StudyLogs, arm: str, lmbda: float | None) -> list[Series]:
     """J of training over steps, smoothed."""
     return [(steps, smoothed(j, _window(j))) for steps, j in runs_of(logs, arm, lmbda, "train/j")]
 

@@ -19,6 +19,7 @@ from hpcmbal.ablation.report.table_rows import (
     failed_table,
     lambda_table,
     mean_table,
+    over_steps_table,
     remarks,
 )
 from hpcmbal.atomic_file import write_text
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 FIGURES_FOLDER, REPORT_FILE = "figures", "report.html"
 
 FIGURE_TEXTS = {
+    "over-steps": "Difference of each arm from the reference over steps, with 95 % bands",
     "differences": "Difference of each arm from the reference, with intervals",
     "rd": "PSNR over rate for each arm",
     "j": "J of training over steps for each arm",
@@ -73,6 +75,7 @@ def render_study_report(comparison: StudyComparison, study: Mapping[str, object]
         "QUESTION": html.escape(settings.question),
         "SUBTITLE": html.escape(_subtitle(comparison, settings)),
         "VERDICTS": _verdicts(comparison) + _list([*size, *remarks(comparison)]),
+        "OVER_STEPS": _over_steps(comparison, figures),
         "DIFFERENCES": _figures(figures, ["differences"]) + _differences(comparison),
         "RATES": _figures(figures, ["rd"]) + _table(mean_table(comparison)),
         "TRAINING": _figures(figures, DURING_TRAINING) or '<p class="note">The runs left no logs.</p>',
@@ -104,6 +107,13 @@ def _verdicts(comparison: StudyComparison) -> str:
         for item in comparison.comparisons
     )
     return f'<ul class="verdicts">{items}</ul>' if items else '<p class="note">There is nothing to compare with.</p>'
+
+
+def _over_steps(comparison: StudyComparison, figures: Mapping[str, Figure]) -> str:
+    if not comparison.over_steps:
+        return ""
+    sentences = _list([item.sentence for item in comparison.over_steps])
+    return f"<h2>Over steps</h2>{sentences}{_figures(figures, ['over-steps'])}{_table(over_steps_table(comparison))}"
 
 
 def _differences(comparison: StudyComparison) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hpcmbal.ablation.analysis.comparison import METHOD, ArmComparison, StudyComparison
 from hpcmbal.ablation.analysis.effect import METRICS, Effect, J, Metric
+from hpcmbal.ablation.analysis.over_steps import equal_text
 from hpcmbal.ablation.analysis.statistics import Estimate
 from hpcmbal.ablation.analysis.wording import MINUS, counted, p_text, signed
 
@@ -54,6 +55,28 @@ def difference_table(comparison: StudyComparison) -> TextTable:
         f"{', after Holm’s correction for the number of arms' if corrected else ''}."
     )
     return TextTable(f"Against {comparison.reference}", note, tuple(headings), rows, words=2)
+
+
+def over_steps_table(comparison: StudyComparison) -> TextTable:
+    """Every arm against the reference at each horizon."""
+    rows = tuple(
+        (
+            Cell(item.arm),
+            Cell(item.metric.label),
+            Cell(f"{point.steps:,}"),
+            _effect_cell(point.effect),
+            Cell(equal_text(point.equal)),
+        )
+        for item in comparison.over_steps
+        for point in item.points
+    )
+    note = (
+        f"Difference from {comparison.reference} after so many steps and a cool-down of a tenth more; below it the "
+        f"95 % interval ({METHOD}) of each horizon alone. Last column: the fewest steps after which "
+        f"{comparison.reference} is as good, interpolated between horizons."
+    )
+    headings = ("Arm", "Metric", "Steps", "Difference %", f"Steps of {comparison.reference}")
+    return TextTable("Over steps", note, headings, rows, words=2)
 
 
 def lambda_table(comparison: StudyComparison) -> TextTable:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hpcmbal.ablation.analysis.comparison import METHOD, ArmComparison, ArmMeans, StudyComparison
-from hpcmbal.ablation.analysis.effect import METRICS, Effect
+from hpcmbal.ablation.analysis.effect import METRICS, Effect, percent
+from hpcmbal.ablation.analysis.over_steps import OverSteps
 from hpcmbal.ablation.analysis.pairs import LeftOut
 from hpcmbal.ablation.analysis.statistics import CONFIDENCE
 from hpcmbal.ablation.report.table_rows import (
@@ -18,6 +20,7 @@ from hpcmbal.ablation.report.table_rows import (
     failed_table,
     lambda_table,
     mean_table,
+    over_steps_table,
     remarks,
 )
 
@@ -28,9 +31,12 @@ if TYPE_CHECKING:
 CSV_COLUMNS = (
     *("arm", "lmbda", "metric", "runs", "mean", "mean_low", "mean_high"),
     *("pairs", "seeds", "difference", "difference_unit", "difference_low", "difference_high"),
-    *("p_value", "p_holm", "verdict"),
+    *("p_value", "p_holm", "verdict", "horizon"),
 )
-"""One row for each arm, lambda and metric, and one with an empty `lmbda` for the differences over all lambdas."""
+"""One row for each arm, lambda and metric, and one with an empty `lmbda` for the differences over all lambdas.
+
+In a study with horizons these are of the longest; others have one row for each arm, of the metric followed over steps.
+"""
 
 
 def rich_table(comparison: StudyComparison) -> Group:
@@ -38,14 +44,20 @@ def rich_table(comparison: StudyComparison) -> Group:
     from rich.console import Group
 
     tables = [difference_table(comparison), mean_table(comparison)]
+    tables[1:1] = [over_steps_table(comparison)] if comparison.over_steps else []
     tables += [failed_table(comparison)] if comparison.failed else []
     return Group(*(part for table in tables for part in ("", _rich(table))))
 
 
 def markdown(comparison: StudyComparison) -> str:
     """Verdicts, every table and all remarks as GitHub-flavoured Markdown."""
-    parts = ["\n".join(f"- {_escaped(item.verdict.sentence)}" for item in comparison.comparisons)]
+    sentences = [
+        *(item.verdict.sentence for item in comparison.comparisons),
+        *(item.sentence for item in comparison.over_steps),
+    ]
+    parts = ["\n".join(f"- {_escaped(sentence)}" for sentence in sentences)]
     tables = [difference_table(comparison), mean_table(comparison)]
+    tables[1:1] = [over_steps_table(comparison)] if comparison.over_steps else []
     tables += [lambda_table(comparison)] if len(comparison.lambdas) > 1 else []
     tables += [failed_table(comparison)] if comparison.failed else []
     parts += [_markdown(table) for table in tables]
@@ -60,8 +72,9 @@ def csv_text(comparison: StudyComparison) -> str:
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     by_arm = {item.arm: item for item in comparison.comparisons}
+    last = {"horizon": comparison.horizon}
     for means in comparison.means:
-        writer.writerows(_csv_rows(means, by_arm.get(means.arm)))
+        writer.writerows(row | last for row in _csv_rows(means, by_arm.get(means.arm)))
     for item in comparison.comparisons:
         effects = {**item.effects, **({"bd_rate": item.bd.effect} if item.bd.effect else {})}
         for key, effect in effects.items():
@@ -69,7 +82,12 @@ def csv_text(comparison: StudyComparison) -> str:
             row = {"arm": item.arm, "metric": key, **_csv_effect(effect)}
             if decided:
                 row |= {"p_holm": item.verdict.p_adjusted, "verdict": item.verdict.finding}
-            writer.writerow(row)
+            writer.writerow(row | last)
+    for over in comparison.over_steps:
+        for point in over.points:
+            if point.effect is not None and point.steps != comparison.horizon:
+                row = {"arm": over.arm, "metric": over.metric.key, "horizon": point.steps}
+                writer.writerow(row | _csv_effect(point.effect))
     return stream.getvalue()
 
 
@@ -88,6 +106,8 @@ def json_object(comparison: StudyComparison) -> dict[str, object]:
         "means": [_json_means(item) for item in comparison.means],
         "failed": [_json_left_out(item) for item in comparison.failed],
         "remarks": list(remarks(comparison)),
+        "horizon": comparison.horizon,
+        "over_steps": [_json_over_steps(item) for item in comparison.over_steps],
     }
 
 
@@ -182,6 +202,32 @@ def _json_comparison(item: ArmComparison) -> dict[str, object]:
         },
         "pairs": item.pairs,
         "left_out": [_json_left_out(run) for run in item.left_out],
+    }
+
+
+def _json_over_steps(item: OverSteps) -> dict[str, object]:
+    slope, ends = item.slope, None if item.slope is None else item.slope.interval()
+    return {
+        "arm": item.arm,
+        "metric": item.metric.key,
+        "trend": item.trend,
+        "sentence": item.sentence,
+        "slope_percent_per_tenfold": None
+        if slope is None
+        else {
+            "mean": percent(slope.mean),
+            "low": None if ends is None else _finite(percent(ends[0])),
+            "high": None if ends is None else _finite(percent(ends[1])),
+            "seeds": slope.replicates,
+        },
+        "points": [
+            {
+                "steps": point.steps,
+                "difference": None if point.effect is None else _json_effect(point.effect),
+                "reference_steps": None if point.equal is None else dataclasses.asdict(point.equal),
+            }
+            for point in item.points
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from hpcmbal.ablation.run.records import Sample
@@ -16,11 +17,22 @@ from hpcmbal.training.distributed import choose_device
 from hpcmbal.training.validation import score_images
 
 
-def evaluate_run(folder: Path, settings: TrainSettings, images: ImageSource) -> tuple[Sample, ...]:
-    """Code every image, whole, with the weights of the run's newest checkpoint, at the run's lambda.
+def evaluate_run(
+    folder: Path, settings: TrainSettings, images: ImageSource, lambdas: Sequence[float]
+) -> dict[float, tuple[Sample, ...]]:
+    """Code every image, whole, with the weights of the run's newest checkpoint, at each of `lambdas`.
 
     The checkpoint's weights are the moving average where there is one. Rates are estimated from likelihoods;
     reconstructions are clamped to [0, 1] and not rounded, as in validations, so that small differences show.
+
+    Args:
+        folder: Of the run, or of a cooled-down copy of it.
+        settings: Of the run.
+        images: To be coded.
+        lambdas: Weights of distortion; of a model of one rate the one that it was trained for.
+
+    Returns:
+        The results by lambda, one for each image.
 
     Raises:
         NumericalError: The network gave NaN or infinity.
@@ -29,13 +41,13 @@ def evaluate_run(folder: Path, settings: TrainSettings, images: ImageSource) -> 
     """
     model = load_network(find_model(folder)).to(choose_device(settings.training.device))
     loss = RateDistortionLoss(metric=settings.loss.metric)
-    samples = []
-    for name, values in score_images(model, loss, images, [settings.loss.lmbda]):
+    samples: dict[float, list[Sample]] = {lmbda: [] for lmbda in lambdas}
+    for turn, (name, values) in enumerate(score_images(model, loss, images, lambdas)):
         kept = {key: float(values[key]) for key in ("bpp", "mse", "psnr_db", "j")}
         if not all(map(math.isfinite, kept.values())):
             raise NumericalError(f"The trained network gave NaN or infinity for {name}: the training diverged.")
-        samples.append(Sample(_short_name(name, settings.data.val), **kept))
-    return tuple(samples)
+        samples[lambdas[turn % len(lambdas)]].append(Sample(_short_name(name, settings.data.val), **kept))
+    return {lmbda: tuple(found) for lmbda, found in samples.items()}
 
 
 def _short_name(name: str, folder: Path | None) -> str:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import shutil
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
-from hpcmbal.ablation.plan.plan import PlannedRun
+from hpcmbal.ablation.plan.plan import PlannedRun, cooled_settings
 from hpcmbal.ablation.plan.run_key import differences, training_key
 from hpcmbal.ablation.run.evaluation import evaluate_run
-from hpcmbal.ablation.run.record_file import read_record, write_record
+from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.ablation.run.storage import StudyStorage
-from hpcmbal.errors import DataError, NumericalError, SettingsError
+from hpcmbal.data import ImageSource
+from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
+from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint
 from hpcmbal.training.trackers import LOG_FILE, read_log
@@ -54,14 +57,14 @@ def progress_of(run: PlannedRun, folder: Path) -> Progress:
         SettingsError: The folder holds a run with other settings.
         CheckpointError: A record or checkpoint cannot be read.
     """
-    record = read_record(folder)
-    if record is not None and record.key == run.key:
-        return Progress.RECORDED if record.status == "done" else Progress.FAILED
-    return Progress.NEW if _last_checkpoint(run, folder) is None else Progress.STARTED
+    records = _own_records(run, folder)
+    if records:
+        return Progress.RECORDED if all(record.status == "done" for record in records) else Progress.FAILED
+    return Progress.NEW if _last_checkpoint(run.settings, folder) is None else Progress.STARTED
 
 
-def execute_run(task: RunTask) -> RunRecord:
-    """Do a run, from wherever it is, and write its record.
+def execute_run(task: RunTask) -> tuple[RunRecord, ...]:
+    """Do a run, from wherever it is, and write its records: one for each lambda and horizon.
 
     A training that is not finite, out of memory or without its images is a failed run with a reason; what would stop
     every run (a full disk) is raised.
@@ -74,62 +77,154 @@ def execute_run(task: RunTask) -> RunRecord:
     run = task.run
     with task.storage.run_folder(str(run.folder)) as folder:
         try:
-            record = _trained_and_evaluated(run, folder)
+            records = _trained_and_evaluated(run, folder)
         except (NumericalError, DataError) as error:
-            record = failed_record(run, folder, str(error))
+            records = failed_records(run, folder, str(error))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            record = failed_record(run, folder, f"out of memory: {str(error).partition('.')[0] or 'no details'}")
-        write_record(folder, record)
-    return record
+            records = failed_records(run, folder, f"out of memory: {str(error).partition('.')[0] or 'no details'}")
+        write_records(folder, records)
+    return records
 
 
-def failed_record(run: PlannedRun, folder: Path, reason: str) -> RunRecord:
-    """The record of a run that ended without a result."""
-    return dataclasses.replace(_record(run, folder, ()), status="failed", reason=reason)
+def failed_records(run: PlannedRun, folder: Path, reason: str) -> tuple[RunRecord, ...]:
+    """The records of a run that ended early: those of the horizons that it reached, and why there are no others."""
+    found: list[RunRecord] = []
+    for horizon in run.horizons or (None,):
+        done = () if horizon is None else _own_records(run, horizon_folder(folder, horizon))
+        found += done or _records(run, folder, horizon, {}, reason=reason)
+    return tuple(found)
 
 
-def _trained_and_evaluated(run: PlannedRun, folder: Path) -> RunRecord:
-    settings = _with_output(run.settings, save_path=folder)
-    training_images, evaluation_images = open_data(settings.data)
-    checkpoint = _last_checkpoint(run, folder)
-    if checkpoint is None or checkpoint.step < total_steps(settings, len(training_images)):
-        resumed = None if checkpoint is None else checkpoint.folder
-        if train(_with_output(settings, checkpoint=resumed)).interrupted:
-            raise KeyboardInterrupt
+def horizon_folder(folder: Path, horizon: int) -> Path:
+    """Where in a run's folder the copy lives that is cooled down after so many steps."""
+    return folder / f"horizon-{horizon}"
+
+
+def steps_of_run(run: PlannedRun, images: int) -> int:
+    """Optimiser steps of a run over `images` training images, those of all cool-downs among them."""
+    if not run.horizons:
+        return total_steps(run.settings, images)
+    down = sum(total_steps(cooled_settings(run.settings, horizon), images) - horizon for horizon in run.horizons)
+    return run.horizons[-1] + down
+
+
+def _trained_and_evaluated(run: PlannedRun, folder: Path) -> tuple[RunRecord, ...]:
+    training_images, evaluation_images = open_data(run.settings.data)
+    if run.horizons:
+        return tuple(
+            record for horizon in run.horizons for record in _at_horizon(run, folder, horizon, evaluation_images)
+        )
+    _train(
+        run.settings, folder, _last_checkpoint(run.settings, folder), total_steps(run.settings, len(training_images))
+    )
     for old in list_checkpoints(folder)[:-1]:
         shutil.rmtree(old)
-    return _record(run, folder, evaluate_run(folder, settings, evaluation_images))
+    return _records(run, folder, None, evaluate_run(folder, run.settings, evaluation_images, run.lambdas))
 
 
-def _last_checkpoint(run: PlannedRun, folder: Path) -> Checkpoint | None:
-    """The newest checkpoint in a run's folder, which must be of the same training."""
+def _at_horizon(run: PlannedRun, folder: Path, horizon: int, images: ImageSource) -> tuple[RunRecord, ...]:
+    """Train up to a horizon, cool a copy down, evaluate it: each part only if it is not there yet.
+
+    Of the copy the final weights are kept (`model.safetensors`); its checkpoints are of no further use.
+    """
+    copy = horizon_folder(folder, horizon)
+    if done := _own_records(run, copy):
+        return done
+    settings, model = cooled_settings(run.settings, horizon), copy / MODEL_FILE
+    if model.is_file():
+        _check_same(settings, _settings_of(model), copy)
+    else:
+        start = _last_checkpoint(settings, copy) or _stable_checkpoint(run, folder, horizon)
+        _train(settings, copy, start, total_steps(settings, 0))
+        (list_checkpoints(copy)[-1] / MODEL_FILE).replace(model)
+    shutil.rmtree(copy / CHECKPOINTS, ignore_errors=True)
+    records = _records(run, copy, horizon, evaluate_run(copy, settings, images, run.lambdas))
+    write_records(copy, records)
+    return records
+
+
+def _settings_of(model: Path) -> TrainSettings:
+    """The settings of the training that a model file is from."""
+    try:
+        return TrainSettings.model_validate(read_header(model).metadata.get("settings"))
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{model} does not say how it was trained. Remove it; it is then trained anew."
+        ) from error
+
+
+def _stable_checkpoint(run: PlannedRun, folder: Path, horizon: int) -> Checkpoint:
+    """The run's checkpoint at a horizon, trained up to there if it is not yet."""
+    found = _last_checkpoint(run.settings, folder)
+    if found is None or found.step < horizon:
+        _train(run.settings, folder, found, horizon)
+        found = open_checkpoint(folder)
+    if found.step != horizon:
+        raise SettingsError(
+            f"{folder} is at step {found.step}, past the horizon {horizon} that it was not cooled down after. Leave "
+            "that horizon out, or choose another folder with --output."
+        )
+    return found
+
+
+def _train(settings: TrainSettings, folder: Path, start: Checkpoint | None, until: int) -> None:
+    """Train in `folder` from a checkpoint, which may lie elsewhere, up to a step."""
+    if start is not None and start.step >= until:
+        return
+    resumed = None if start is None else start.folder
+    if train(_with_output(settings, save_path=folder, checkpoint=resumed), until=until).interrupted:
+        raise KeyboardInterrupt
+
+
+def _own_records(run: PlannedRun, folder: Path) -> tuple[RunRecord, ...]:
+    """The records in a folder if they are of this run as it is planned now."""
+    return tuple(record for record in read_records(folder) if record.key == run.key)
+
+
+def _last_checkpoint(settings: TrainSettings, folder: Path) -> Checkpoint | None:
+    """The newest checkpoint in a folder, which must be of the same training."""
     if not list_checkpoints(folder):
         return None
     checkpoint = open_checkpoint(folder)
-    if training_key(checkpoint.settings) != run.training_key:
-        found = "; ".join(differences(checkpoint.settings, run.settings))
-        raise SettingsError(
-            f"{folder} holds a run with other settings (there and now: {found}). Choose another folder with "
-            "--output, or remove that one."
-        )
+    _check_same(settings, checkpoint.settings, folder)
     return checkpoint
 
 
-def _record(run: PlannedRun, folder: Path, samples: tuple[Sample, ...]) -> RunRecord:
+def _check_same(wanted: TrainSettings, found: TrainSettings, folder: Path) -> None:
+    if training_key(found) != training_key(wanted):
+        raise SettingsError(
+            f"{folder} holds a run with other settings (there and now: {'; '.join(differences(found, wanted))}). "
+            "Choose another folder with --output, or remove that one."
+        )
+
+
+def _records(
+    run: PlannedRun,
+    folder: Path,
+    horizon: int | None,
+    samples: Mapping[float, tuple[Sample, ...]],
+    *,
+    reason: str | None = None,
+) -> tuple[RunRecord, ...]:
+    """One record for each lambda; failed ones if there is a reason."""
     steps, seconds = _log_summary(folder)
-    return RunRecord(
-        arm=run.arm,
-        lmbda=run.lmbda,
-        seed=run.seed,
-        key=run.key,
-        status="done",
-        reason=None,
-        steps=steps,
-        seconds_per_step=seconds,
-        samples=samples,
-        folder=str(run.folder),
+    return tuple(
+        RunRecord(
+            arm=run.arm,
+            lmbda=lmbda,
+            seed=run.seed,
+            key=run.key,
+            status="done" if reason is None else "failed",
+            reason=reason,
+            steps=steps,
+            seconds_per_step=seconds,
+            samples=samples.get(lmbda, ()),
+            folder=str(run.folder),
+            horizon=horizon,
+        )
+        for lmbda in run.lambdas
     )
 
 

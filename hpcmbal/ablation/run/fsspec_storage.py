@@ -147,5 +147,5 @@ def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
     return {
         name: (status.st_size, status.st_mtime_ns)
         for name, status in sorted(inside.items())
-        if not name.startswith(f"{CHECKPOINTS}/")
+        if CHECKPOINTS not in name.split("/")
     }

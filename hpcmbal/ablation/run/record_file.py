@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from pydantic import TypeAdapter, ValidationError
+
+from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import CheckpointError
 
 RECORD_FILE = "record.json"
 
+_RECORDS = TypeAdapter(tuple[RunRecord, ...])
 
-def write_record(folder: Path, record: RunRecord) -> None:
-    """Write the record of the run in `folder`: there is the whole of it, or what was there before.
+
+def write_records(folder: Path, records: Sequence[RunRecord]) -> None:
+    """Write the records of the run in `folder`: there is the whole of them, or what was there before.
 
     Raises:
-        CheckpointError: It cannot be written.
+        CheckpointError: They cannot be written.
     """
     path = folder / RECORD_FILE
     try:
-        write_text(path, json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False) + "\n")
+        values = [dataclasses.asdict(record) for record in records]
+        write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise CheckpointError(
             f"Cannot write {path}: {error.strerror}. Free some space or choose another --output; the training's "
@@ -29,20 +35,26 @@ def write_record(folder: Path, record: RunRecord) -> None:
         ) from error
 
 
-def read_record(folder: Path) -> RunRecord | None:
-    """The record of the run in `folder`; None if it has none yet.
+def read_records(folder: Path) -> tuple[RunRecord, ...]:
+    """The records of the run in `folder`, one for each lambda and horizon; empty if it has none yet.
 
     Raises:
-        CheckpointError: It is not a record.
+        CheckpointError: The file does not hold records.
     """
     path = folder / RECORD_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        samples = tuple(Sample(**sample) for sample in values.pop("samples"))
-        return RunRecord(**values, samples=samples)
+        return _RECORDS.validate_json(path.read_bytes())
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return ()
+    except (OSError, ValidationError) as error:
         raise CheckpointError(
-            f"{path} is not a record of a run: {error}. Remove it; the run is then evaluated anew."
+            f"{path} is not a record of a run: {_reason(error)}. Remove it; the run is then evaluated anew."
         ) from error
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+
+_OF_FILES = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""How records are checked when they are read."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,10 @@ class Sample:
         bpp: Bits per pixel.
         mse: Mean squared error of values in [0, 1].
         psnr_db: Of that error.
-        j: bpp + lambda 255^2 mse at the run's lambda.
+        j: bpp + lambda 255^2 mse at the record's lambda.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _OF_FILES
 
     name: str
     bpp: float
@@ -27,20 +34,23 @@ class Sample:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How one run of a study ended.
+    """What one run of a study gave at one lambda and, if it has horizons, after one of them.
 
     Attributes:
         arm: The variant under study.
         lmbda: Weight of distortion in J.
         seed: Of initial weights, batches and quantisation noise; the same seed means the same batches in every arm.
-        key: Hash of all settings that decide about the result.
+        key: Hash of all settings that decide about the run's results.
         status: "failed" runs have a reason and no samples.
         reason: Why it failed, for people: not finite, out of memory, killed.
-        steps: Optimiser steps done.
+        steps: Optimiser steps done, those of the cool-down among them.
         seconds_per_step: Median time of a step, on whatever machine it ran.
         samples: Results by image, of the weights after the last step.
         folder: The run's folder (logs, checkpoints), relative to the study's folder.
+        horizon: Steps before the cool-down; None in a study without horizons.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _OF_FILES
 
     arm: str
     lmbda: float
@@ -52,6 +62,7 @@ class RunRecord:
     seconds_per_step: float | None
     samples: tuple[Sample, ...]
     folder: str
+    horizon: int | None = None
 
     @property
     def j(self) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpcmbal.ablation.plan.plan import PlannedRun
+from hpcmbal.ablation.run.execution import horizon_folder
 from hpcmbal.training.trackers import LOG_FILE
 
 TAIL_BYTES = 8192
@@ -24,18 +25,30 @@ class StudyWatch:
     """
 
     def __init__(self, folder: Path, runs: Sequence[PlannedRun]) -> None:
-        self._logs = {run.name: folder / run.folder / "logs" / LOG_FILE for run in runs}
+        # The log of each run, and those of its cooled-down copies, which begin at their horizon.
+        self._logs: dict[str, list[tuple[int, Path]]] = {}
+        for run in runs:
+            place = folder / run.folder
+            places = [(0, place), *((horizon, horizon_folder(place, horizon)) for horizon in run.horizons)]
+            self._logs[run.name] = [(start, path / "logs" / LOG_FILE) for start, path in places]
         self._started = time.time()
 
     def steps(self) -> dict[str, int]:
         """Steps done of every run that has a log, by the run's name."""
-        found = {name: _last_step(path) for name, path in self._logs.items()}
-        return {name: step for name, step in found.items() if step is not None}
+        found = {
+            name: [step - start for start, path in logs if (step := _last_step(path)) is not None]
+            for name, logs in self._logs.items()
+        }
+        return {name: sum(steps) for name, steps in found.items() if steps}
 
     def running(self) -> list[str]:
         """Names of runs whose log has grown lately, since the watch began."""
         since = max(self._started, time.time() - FRESH_SECONDS)
-        return [name for name, path in self._logs.items() if (time_ := _changed(path)) is not None and time_ >= since]
+        return [
+            name
+            for name, logs in self._logs.items()
+            if any((changed := _changed(path)) is not None and changed >= since for _, path in logs)
+        ]
 
 
 def _changed(path: Path) -> float | None:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from hpcmbal.ablation.plan.plan import Plan, PlannedRun
 from hpcmbal.ablation.plan.study_file import STUDY_FILE, study_text
-from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, failed_record, progress_of
-from hpcmbal.ablation.run.record_file import read_record, write_record
+from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, failed_records, progress_of
+from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.ablation.run.storage import StudyStorage
 from hpcmbal.atomic_file import write_text
 from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError
 
-OnRecord = Callable[[PlannedRun, RunRecord], None]
+OnRun = Callable[[PlannedRun, Sequence[RunRecord]], None]
+"""Told that a run ended, with its records: one for each lambda and horizon."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> I
 
 
 def run_study(
-    inventory: Inventory, storage: StudyStorage, folder: Path, engine: Engine, on_record: OnRecord | None = None
+    inventory: Inventory, storage: StudyStorage, folder: Path, engine: Engine, on_run: OnRun | None = None
 ) -> list[RunRecord]:
-    """Do the runs that are left, and return the records of all runs, in the order of the plan.
+    """Do the runs that are left, and return the records of all, in the order of the plan.
 
     A killed run counts as failed; a failed run does not stop the others. Interrupted, the same call goes on.
 
@@ -75,7 +76,7 @@ def run_study(
         storage: Where the study lives.
         folder: The study as a local folder, from `storage.study_folder()`.
         engine: Does the runs.
-        on_record: Called in this process for every run that ended.
+        on_run: Called in this process for every run that ended.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was running is saved.
@@ -85,16 +86,16 @@ def run_study(
     storage.publish(folder)
     pending = inventory.pending
 
-    def on_result(index: int, result: RunRecord | Lost) -> None:
+    def on_result(index: int, result: tuple[RunRecord, ...] | Lost) -> None:
         run = pending[index]
         if isinstance(result, Lost):
             result = _record_loss(storage, run, result)
-        if on_record is not None:
-            on_record(run, result)
+        if on_run is not None:
+            on_run(run, result)
 
     engine.run(execute_run, [RunTask(storage, run) for run in pending], on_result)
     storage.collect(folder)
-    return read_records(inventory.plan.runs, folder)
+    return collect_records(inventory.plan.runs, folder)
 
 
 def write_study(plan: Plan, folder: Path) -> None:
@@ -111,23 +112,23 @@ def write_study(plan: Plan, folder: Path) -> None:
         ) from error
 
 
-def read_records(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
+def collect_records(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
     """The records of `runs`, in their order.
 
     Raises:
         HpcmbalError: A run has no record.
     """
-    records = [read_record(folder / run.folder) for run in runs]
-    missing = [run.name for run, record in zip(runs, records, strict=True) if record is None]
+    found = [read_records(folder / run.folder) for run in runs]
+    missing = [run.name for run, records in zip(runs, found, strict=True) if not records]
     if missing:
         raise HpcmbalError(
             f"{len(missing)} runs left no record, the first is {missing[0]}. Call the same command again."
         )
-    return [record for record in records if record is not None]
+    return [record for records in found for record in records]
 
 
-def _record_loss(storage: StudyStorage, run: PlannedRun, loss: Lost) -> RunRecord:
+def _record_loss(storage: StudyStorage, run: PlannedRun, loss: Lost) -> tuple[RunRecord, ...]:
     with storage.run_folder(str(run.folder)) as folder:
-        record = failed_record(run, folder, loss.reason)
-        write_record(folder, record)
-    return record
+        records = failed_records(run, folder, loss.reason)
+        write_records(folder, records)
+    return records

@@ -21,6 +21,7 @@ from hpcmbal.training.distributed import choose_device
 from hpcmbal.training.preflight import PROCESS_BYTES, measure_step
 from hpcmbal.training.state import build_state
 from hpcmbal.training.trainer import open_data, total_steps
+from hpcmbal.training.validation import validation_lmbdas
 
 START_SECONDS = 6.0
 """A process starts, imports torch, decodes images and makes a network."""
@@ -143,12 +144,18 @@ def forecast(
         if isinstance(cost, str):
             unknown.setdefault(cost + kind_of(run.settings), (run, cost))
             continue
-        seconds.append(START_SECONDS + count * cost.step_seconds + (VALIDATIONS + 2) * cost.evaluation_seconds)
+        seconds.append(START_SECONDS + count * cost.step_seconds + _evaluations(run) * cost.evaluation_seconds)
         disk += cost.checkpoint_bytes * run.settings.output.keep
         memory = max(memory, cost.memory_bytes * min(at_once or 1, len(runs)))
         disk += LOG_LINE_BYTES * count // run.settings.output.log_every
     wall = None if at_once is None else _makespan(seconds, at_once)
     return Forecast(sum(seconds), wall, disk, memory, tuple(unknown.values()))
+
+
+def _evaluations(run: PlannedRun) -> int:
+    """How often a run codes all evaluation images at one lambda: validations, and records."""
+    validations = 1 + (len(run.horizons) or VALIDATIONS)
+    return validations * len(validation_lmbdas(run.settings)) + (len(run.horizons) or 1) * len(run.lambdas)
 
 
 def memory_warning(forecast: Forecast, jobs: int) -> str | None:

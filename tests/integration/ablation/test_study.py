@@ -20,7 +20,7 @@ from hpcmbal.ablation.plan.study_file import read_study
 from hpcmbal.ablation.report.outcome import compare_study
 from hpcmbal.ablation.report.tables import csv_text
 from hpcmbal.ablation.run.records import RunRecord
-from hpcmbal.ablation.run.study_runner import read_records
+from hpcmbal.ablation.run.study_runner import collect_records
 from hpcmbal.cli.app import main
 
 STUDY = """
@@ -74,7 +74,7 @@ def test_two_arms_and_two_seeds_from_the_command_line(
         assert {row["arm"] for row in csv.DictReader(file)} == {"adam", "muon"}
     assert (out / "report.html").stat().st_size > 10_000
     plan = plan_study(read_study(out / "study.yaml"))
-    records = read_records(plan.runs, out)
+    records = collect_records(plan.runs, out)
     assert len({record.j for record in records}) == 4
     for seed in (0, 1):
         first = [first_line(out, record) for record in records if record.seed == seed]
@@ -95,10 +95,22 @@ def first_line(out: Path, record: RunRecord) -> tuple[float, float]:
     return validation, step
 
 
+HORIZONS = {
+    "seeds: 2\nmax_steps: 8": "seeds: 1\nhorizons: [4, 8]\nqualities: [10, 40, 70, 100]",
+    "{data": "{loss.variable_rate: true, data",
+}
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, HORIZONS], ids=["one lambda", "horizons of all rates"])
 def test_a_study_that_is_killed_three_times_gives_the_table_of_one_that_was_not(
-    study_path: Path, tmp_path: Path
+    study_path: Path, tmp_path: Path, changes: dict[str, str]
 ) -> None:
+    text = study_path.read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    study_path.write_text(text, encoding="utf-8")
     plan = plan_study(read_study(study_path))
     whole = tmp_path / "whole"
     with leader(study_path, whole) as process:
@@ -113,7 +125,7 @@ def test_a_study_that_is_killed_three_times_gives_the_table_of_one_that_was_not(
         assert any(not (killed / run.folder / "record.json").exists() for run in plan.runs)
     with leader(study_path, killed) as process:
         assert process.wait(timeout=300) == 0
-    records, others = read_records(plan.runs, whole), read_records(plan.runs, killed)
+    records, others = collect_records(plan.runs, whole), collect_records(plan.runs, killed)
     assert timeless(records) == timeless(others)
     assert csv_text(compare_study(plan, timeless(records))) == csv_text(compare_study(plan, timeless(others)))
 
@@ -141,7 +153,8 @@ class _Leader:
 def steps_on_disk(plan: Plan, folder: Path) -> int:
     """Steps in the newest checkpoints of all runs."""
     newest = [max((folder / run.folder).glob("checkpoints/step-*/manifest.json"), default=None) for run in plan.runs]
-    return sum(int(path.parent.name.partition("-")[2]) for path in newest if path is not None)
+    cooled = len(list(folder.glob("runs/**/horizon-*/model.safetensors")))
+    return cooled + sum(int(path.parent.name.partition("-")[2]) for path in newest if path is not None)
 
 
 def wait_until(condition: Any, process: subprocess.Popen[bytes]) -> None:

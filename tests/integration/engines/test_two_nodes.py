@@ -73,7 +73,7 @@ def test_a_node_dies_and_no_run_is_lost_or_counted_twice(cluster: Any, plan: Pla
             storage,
             folder,
             engine,
-            lambda run, record: ended.append((run.arm, run.lmbda, run.seed)),
+            lambda run, records: ended.append((run.arm, run.lmbda, run.seed)),
         )
     over.set()
     watcher.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from hpcmbal.ablation.run.execution import RunTask, execute_run
-from hpcmbal.ablation.run.record_file import write_record
+from hpcmbal.ablation.run.record_file import write_records
 from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.ablation.run.warmup import Cost, measure_cost
 from hpcmbal.cli.app import main
@@ -37,17 +38,22 @@ class Machine:
             assert function is execute_run
             if self.interrupt_after == len(self.done):
                 raise KeyboardInterrupt
-            record = self.record(task)
-            write_record(task.storage.folder / task.run.folder, record)
+            records = self.records(task)
+            write_records(task.storage.folder / task.run.folder, records)
             self.done.append(task.run.name)
-            on_result(index, record)
+            on_result(index, records)
 
-    def record(self, task: RunTask) -> RunRecord:
+    def records(self, task: RunTask) -> tuple[RunRecord, ...]:
+        run = task.run
+        return tuple(self.record(task, lmbda, horizon) for horizon in run.horizons or (None,) for lmbda in run.lambdas)
+
+    def record(self, task: RunTask, lmbda: float, horizon: int | None) -> RunRecord:
         run, failed = task.run, self.fails(task)
         j = 2.0 + 0.1 * run.seed + (0.01 if run.arm == "increasing" else 0)
-        samples = () if failed else (Sample("x", j / 2, 1e-3, 30.0, j),)
+        psnr_db = 30.0 + 5 * math.log10(lmbda / 0.013)
+        samples = () if failed else (Sample("x", j / 2 * lmbda / 0.013, 1e-3, psnr_db, j),)
         status, reason = ("failed", "diverged") if failed else ("done", None)
-        return RunRecord(run.arm, run.lmbda, run.seed, run.key, status, reason, 500, 0.2, samples, str(run.folder))
+        return RunRecord(run.arm, lmbda, run.seed, run.key, status, reason, 500, 0.2, samples, str(run.folder), horizon)
 
     def report(self, comparison: object, study: Mapping[str, Any], folder: Path) -> list[Path]:
         self.reported.append(study)
@@ -168,6 +174,29 @@ def test_a_shown_study_runs_as_a_grid(machine: Machine, capsys: pytest.CaptureFi
     assert (tmp_path / "runs" / "ablate-mine" / "study.yaml").is_file()
 
 
+def test_horizons_of_variable_rate_models_from_the_command_line(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "--base-preset variable-nano --set loss.tasks=five --set balancing.name=linear --qualities 20,40,60,80"
+    assert main(["ablate", "gamma", *words.split(), "--horizons", "100,1000", "--seeds", "2"]) == 0
+    out = capsys.readouterr().out
+    assert machine.done[0] == "uniform, seed 0"
+    assert "To do: 6 of 6 runs, 6,660 steps." in out
+    assert "All lambdas in one model, evaluated at" in out
+    assert "after 100, 1,000 steps" in out
+    assert "Over steps" in out
+    assert "increasing: the difference from uniform stays" in out
+    results = json.loads(Path("runs/ablate-gamma/results.json").read_text(encoding="utf-8"))
+    assert results["horizon"] == 1000
+    assert [point["steps"] for point in results["over_steps"][0]["points"]] == [100, 1000]
+    assert len(results["lambdas"]) == 4
+
+
+def test_the_long_form_of_a_study_is_a_study_of_its_own(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablate", "balancing", "--long", "--show"]) == 0
+    assert "horizons: [1000, 3000, 10000]" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -182,6 +211,9 @@ def test_a_shown_study_runs_as_a_grid(machine: Machine, capsys: pytest.CaptureFi
         ("gamma --epochs 1 --max-steps 2", 2, "give max_steps or epochs, not both"),
         ("gamma --set balancing.gamma_s1=1", 2, "settings.balancing.gamma_s1 = 1: is what the arms change"),
         ("gamma --base-preset standard-nano", 2, "arms.uniform.balancing.gamma_s1 = 0.006: has no effect"),
+        ("gamma --long", 2, "--long is for studies that have a long form: balancing. Found gamma"),
+        ("gamma --qualities 10,50", 2, "qualities = 10.0,50.0: are points of one variable-rate training"),
+        ("gamma --horizons 30,10", 2, "horizons = 30,10: must be rising numbers of steps"),
         ("gamma --engine ray --jobs 2", 2, "--jobs 2 is for --engine local"),
         ("gamma --address auto --gpus-per-run 1", 2, "--address auto, --gpus-per-run 1.0: needs --engine ray"),
     ],

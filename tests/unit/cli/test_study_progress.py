@@ -53,11 +53,11 @@ def shown(runs: tuple[PlannedRun, ...], *, terminal: bool, monkeypatch: pytest.M
     console = Console(file=stream, force_terminal=terminal, width=100, color_system=None, legacy_windows=False)
     watch = Watch(runs[0].name)
     with StudyProgress(console, watch, {run.name: 50 for run in runs}) as progress:
-        progress.record(runs[1], record(runs[1], failed=True))
+        progress.record(runs[1], [record(runs[1], failed=True)])
         assert watch.seen.wait(30)
         if progress._display is not None:
             progress._display.live.refresh()
-        progress.record(runs[0], record(runs[0]))
+        progress.record(runs[0], [record(runs[0])])
     assert progress.ended == 2
     return stream.getvalue()
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from hpcmbal.ablation.plan import plan as plan_module
-from hpcmbal.ablation.plan.plan import Plan, plan_study
+from hpcmbal.ablation.plan.plan import Plan, cooled_settings, plan_study
 from hpcmbal.ablation.plan.run_key import differences, run_key, training_key
 from hpcmbal.ablation.plan.study import build_study
 from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
 from hpcmbal.errors import MissingExtraError, SettingsError
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.schedule import learning_rate_factor
 
 
 def planned(**changes: object) -> Plan:
@@ -176,6 +177,73 @@ def test_arms_with_other_batches_are_told() -> None:
     assert plan.notes == (
         "Arms differ in data.batch_size: they do not see the same batches, which widens the intervals.",
     )
+
+
+class TestVariableRate:
+    def test_a_variable_rate_study_trains_once_for_each_arm_and_seed(self) -> None:
+        plan = planned(settings={"loss.variable_rate": True}, lambdas=[0.002, 0.01, 0.02, 0.04])
+        assert [(run.arm, run.lmbda, run.seed, str(run.folder)) for run in plan.runs] == [
+            ("low", None, 0, "runs/low/all-rates/seed-0"),
+            ("high", None, 0, "runs/high/all-rates/seed-0"),
+            ("low", None, 1, "runs/low/all-rates/seed-1"),
+            ("high", None, 1, "runs/high/all-rates/seed-1"),
+        ]
+        assert {run.lambdas for run in plan.runs} == {plan.lambdas} == {(0.002, 0.01, 0.02, 0.04)}
+
+    def test_the_base_preset_may_say_that_the_rate_is_variable(self) -> None:
+        arms = {"soap": {}, "adam": {"optimizer.name": "adam"}}
+        plan = planned(base_preset="variable-nano", arms=arms, lambdas=None)
+        assert len(plan.runs) == 4
+        low, high = plan.runs[0].settings.lmbda_range
+        assert plan.lambdas == pytest.approx([low * (high / low) ** ((q - 1) / 99) for q in (10, 30, 50, 70, 90)])
+
+    def test_points_are_in_the_key_of_results_but_not_in_that_of_the_training(self) -> None:
+        runs = [
+            planned(settings={"loss.variable_rate": True}, lambdas=lambdas).runs[0]
+            for lambdas in ([0.01, 0.02], [0.01, 0.03], [0.02, 0.01])
+        ]
+        assert len({run.training_key for run in runs}) == 1
+        assert runs[0].key == runs[2].key != runs[1].key
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"lambdas": [0.001, 0.01]}, r"lambdas = 0.001,0.01: lambda 0.001 lies outside 0.0018 to 0.0483"),
+            ({"lambdas": None, "qualities": [0, 50]}, "qualities = 0.0,50.0: are 1 to 100, found 0"),
+            ({"qualities": [10, 50]}, "give lambdas or qualities, not both"),
+            ({"arms": {"a": {"loss.variable_rate": False}, "b": {}}}, "would give J another meaning"),
+            ({"settings": {"loss.variable_rate": "perhaps"}}, "loss.variable_rate = perhaps: must be a valid boolean"),
+        ],
+    )
+    def test_points_that_were_not_trained_are_refused(self, changes: dict[str, object], message: str) -> None:
+        with pytest.raises(SettingsError, match=message):
+            planned(**{"settings": {"loss.variable_rate": True}, **changes})
+
+
+class TestHorizons:
+    def test_a_run_is_stable_up_to_its_last_horizon_and_cools_down_over_a_tenth(self) -> None:
+        run = planned(max_steps=None, horizons=[1000, 3000]).runs[0]
+        training, schedule = run.settings.training, run.settings.schedule
+        assert (training.max_steps, schedule.name, run.horizons) == (3300, "wsd", (1000, 3000))
+        assert learning_rate_factor(schedule, 2999, 3300) == 1.0
+        assert learning_rate_factor(schedule, 3001, 3300) < 1.0
+        assert cooled_settings(run.settings, 1000).training.max_steps == 1100
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({}, "horizons = 10,20: say how long runs are; leave max_steps and epochs out"),
+            ({"max_steps": None, "horizons": [20, 10]}, "must be rising numbers of steps"),
+            ({"max_steps": None, "settings": {"schedule.name": "cosine"}}, "is decided by the study's horizons"),
+            (
+                {"max_steps": None, "arms": {"a": {"schedule.decay_fraction": 0.5}, "b": {}}},
+                "decided by the study's hor",
+            ),
+        ],
+    )
+    def test_what_horizons_decide_is_not_decided_twice(self, changes: dict[str, object], message: str) -> None:
+        with pytest.raises(SettingsError, match=message):
+            planned(**{"horizons": [10, 20], **changes})
 
 
 @pytest.fixture

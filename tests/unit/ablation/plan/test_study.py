@@ -16,6 +16,7 @@ ARMS = {
     "gamma": ["uniform", "increasing", "decreasing"],
     "scale-weights": ["equal", "s1", "s2", "s3"],
     "strategy": ["fixed", "linear", "cosine", "adaptive", "hierarchical"],
+    "balancing-long": ["standard", "emphasis", "hierarchical-adaptive"],
     "balancing": ["none", "linear", "log1p", "log", "qp", "torchjd"],
     "optimizer": ["adam", "cautious", "soap", "muon"],
     "decomposition": ["measured", "fixed", "learned"],
@@ -36,7 +37,7 @@ def test_a_study_of_the_package_has_its_arms_and_states_everything_that_a_copy_n
     assert names(study) == ARMS[name]
     assert study.reference_arm == ARMS[name][0]
     assert study.question.endswith("?")
-    assert study.max_steps is not None
+    assert study.max_steps is not None or study.horizons
     assert len(study.seeds) == 3
 
 

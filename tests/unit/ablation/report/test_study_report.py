@@ -125,3 +125,22 @@ def test_along_the_line_of_equal_j_rate_is_exchanged_at_the_reference_s_lambda(s
         factor = 10 ** (-(psnr_db - plain.psnr_db) / 10)
         distortion = sum(0.01 * 255**2 * sample.mse * factor for sample in plain.samples) / 5
         assert bpp + distortion == pytest.approx(plain.j)
+
+
+def test_a_study_with_horizons_shows_its_learning_curves(study: Study, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        dataclasses.replace(
+            record, horizon=horizon, steps=horizon * 11 // 10, folder=f"runs/{record.arm}/all-rates/seed-{record.seed}"
+        )
+        for horizon in (100, 1000)
+        for record in study(rng, {"plain": 0.0, "a": -0.1}, seeds=2, lambdas=[0.0035, 0.0067, 0.013, 0.025])
+    ]
+    for record in {record.folder: record for record in records}.values():
+        write_log(tmp_path, record)
+    comparison = compare(records, ["plain", "a"], "plain")
+    paths = write_study_report(comparison, {**STUDY, "horizons": [100, 1000]}, tmp_path)
+    assert {"over-steps", "j"} <= {path.stem for path in paths}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert comparison.over_steps[0].sentence in page
+    assert page.index("<h2>Over steps") < page.index("<h2>Differences")

@@ -93,3 +93,36 @@ def test_markdown_rows_have_as_many_cells_as_headings(comparison: StudyCompariso
     assert "- hierarchical is better than plain: BD-rate" in text
     assert "a\\|&lt;b>" in text
     assert "<b>" not in text
+
+
+class TestHorizons:
+    @pytest.fixture
+    def comparison(self, study: Study) -> StudyComparison:
+        rng = np.random.default_rng(3)
+        records = [
+            dataclasses.replace(record, horizon=horizon, steps=horizon * 11 // 10)
+            for horizon in (100, 1000)
+            for record in study(
+                rng, {"plain": 0.0, "a": -0.1 if horizon == 100 else 0.0}, seeds=3, lambdas=FOUR_LAMBDAS
+            )
+        ]
+        return compare(records, ["plain", "a"], "plain")
+
+    def test_csv_has_the_last_horizon_s_rows_and_one_for_each_earlier(self, comparison: StudyComparison) -> None:
+        found = rows(comparison)
+        assert {row["horizon"] for row in found} == {"1000", "100"}
+        (early,) = [row for row in found if row["horizon"] == "100"]
+        assert (early["arm"], early["metric"]) == ("a", "bd_rate")
+        (item,) = comparison.over_steps
+        assert item.points[0].effect is not None
+        assert float(early["difference"]) == item.points[0].effect.mean
+
+    def test_every_format_has_the_sentence_and_the_table(self, comparison: StudyComparison) -> None:
+        (item,) = comparison.over_steps
+        document = json.loads(json.dumps(json_object(comparison), allow_nan=False))
+        assert document["over_steps"][0]["sentence"] == item.sentence
+        assert document["over_steps"][0]["trend"] == item.trend
+        assert [point["steps"] for point in document["over_steps"][0]["points"]] == [100, 1000]
+        text = markdown(comparison)
+        assert f"- {item.sentence}" in text
+        assert "**Over steps**" in text

@@ -17,7 +17,7 @@ from hpcmbal.ablation.plan.study import build_study
 from hpcmbal.ablation.plan.study_file import STUDY_FILE, read_study
 from hpcmbal.ablation.plan.study_size import seed_note, size_notes
 from hpcmbal.ablation.run.execution import Progress, RunTask
-from hpcmbal.ablation.run.record_file import read_record, write_record
+from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.ablation.run.run_watch import StudyWatch
 from hpcmbal.ablation.run.storage import LocalStorage
@@ -59,9 +59,9 @@ class Fake:
         for index, task in reversed(list(enumerate(tasks))):
             result = self.outcome(task)
             if not isinstance(result, Lost):
-                write_record(task.storage.folder / task.run.folder, result)
+                write_records(task.storage.folder / task.run.folder, [result])
             self.done.append(task.run.name)
-            on_result(index, result)
+            on_result(index, result if isinstance(result, Lost) else (result,))
 
 
 def finish(plan: Plan, folder: Path, engine: Fake, **options: bool) -> list[RunRecord]:
@@ -100,7 +100,7 @@ def test_a_lost_run_is_a_failed_one_and_the_others_go_on(plan: Plan, tmp_path: P
     records = finish(plan, tmp_path, Fake(lose))
     assert [record.status for record in records] == ["done", "failed", "done", "done"]
     assert records[1].reason == "killed twice by signal 9"
-    assert read_record(tmp_path / plan.runs[1].folder) == records[1]
+    assert read_records(tmp_path / plan.runs[1].folder) == (records[1],)
 
 
 def test_failed_runs_are_tried_again_only_when_asked(plan: Plan, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_failed_runs_are_tried_again_only_when_asked(plan: Plan, tmp_path: Path)
 def test_a_record_of_other_settings_does_not_count(plan: Plan, tmp_path: Path) -> None:
     finish(plan, tmp_path, Fake())
     run = plan.runs[2]
-    write_record(tmp_path / run.folder, record_of(RunTask(LocalStorage(tmp_path), run), key="other"))
+    write_records(tmp_path / run.folder, [record_of(RunTask(LocalStorage(tmp_path), run), key="other")])
     assert take_inventory(plan, tmp_path).progress[2] is Progress.NEW
 
 
@@ -128,7 +128,7 @@ def test_every_ended_run_is_told_once(plan: Plan, tmp_path: Path) -> None:
         LocalStorage(tmp_path),
         tmp_path,
         Fake(),
-        lambda run, record: told.append((run.name, record.status)),
+        lambda run, records: told.append((run.name, records[0].status)),
     )
     assert sorted(told) == sorted((run.name, "done") for run in plan.runs)
 
@@ -153,15 +153,15 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = RunTask(LocalStorage(tmp_path), plan.runs[0])
-    write_record(tmp_path, record_of(task))
+    write_records(tmp_path, [record_of(task)])
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("hpcmbal.ablation.run.record_file.write_text", full)
     with pytest.raises(CheckpointError, match="No space left on device"):
-        write_record(tmp_path, record_of(task, steps=99))
-    assert read_record(tmp_path) == record_of(task)
+        write_records(tmp_path, [record_of(task, steps=99)])
+    assert read_records(tmp_path) == (record_of(task),)
 
 
 def test_one_process_leads_a_study(tmp_path: Path) -> None:
