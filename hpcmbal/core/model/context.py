@@ -122,7 +122,7 @@ class HierarchicalContext(nn.Module):
                 prediction = state
                 if scale > 0 or step.number > 0:
                     grid_y_hat = y_hat.reshape(batch, channels, height, width)
-                    prediction = self._predict(step, torch.cat((state, grid_y_hat), dim=1))
+                    prediction = self._predict(step, state, grid_y_hat)
                     if step is not plan.steps[-1][-1]:  # nobody reads the state after the last step
                         state = self._fuse(scale, prediction, state)
                 step_params = take(prediction.reshape(batch, 2, -1), step.grid_index).to(hyper.dtype)
@@ -152,17 +152,22 @@ class HierarchicalContext(nn.Module):
         """Sum of two feature maps; the exact path overrides it to stay on its grid."""
         return a + b
 
-    def _predict(self, step: Step, features: Tensor) -> Tensor:
-        """Scales and means `[B, 2M, h, w]` for a step, from the state and what was coded `[B, 3M, h, w]`."""
+    def _predict(self, step: Step, state: Tensor, y_hat: Tensor) -> Tensor:
+        """Scales and means `[B, 2M, h, w]` for a step, from the state, shaped alike, and what was coded `[B, M, h, w]`."""
+        adaptor, prior, modulation = self._step_layers(step)
+        features = adaptor(torch.cat((state, y_hat), dim=1))
+        out: Tensor = prior(features, modulation)
+        return out
+
+    def _step_layers(self, step: Step) -> tuple[nn.Module, nn.Module, Tensor]:
+        """Adaptor, prior and modulation of a step."""
         adaptors = getattr(self, f"y_spatial_prior_adaptor_list_{SCALES[step.scale]}")
         context_step = step.number - 1 if step.scale == 0 else step.number
         # Released weights were trained with index i - 1 from i = 0: the first step of s2 and s3 uses the last adaptor.
         adaptor = adaptors[context_step - 1 if self.variant.released and step.scale > 0 else context_step]
         modulation = self.adaptive_params_list[sum(STEPS_PER_SCALE[: step.scale]) + step.number - 1]
         prior = self.y_spatial_prior_s3 if step.scale == len(SCALES) - 1 else self.y_spatial_prior_s1_s2
-        features = adaptor(features)  # by the same name, so that the widest map is let go
-        out: Tensor = prior(features, modulation)
-        return out
+        return adaptor, prior, modulation
 
     def _fuse(self, scale: int, prediction: Tensor, state: Tensor) -> Tensor:
         if self.variant.context.attention_width is None:

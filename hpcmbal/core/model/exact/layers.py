@@ -5,6 +5,7 @@ All take and return float64 maps `[B, C, h, w]` of integers within the grid's li
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from hpcmbal.core.model.blocks import PartialConv3x3, ResidualBlock
 from hpcmbal.core.model.context import ContextPrior
 from hpcmbal.core.model.exact.grid import quantise_layer, quantise_weights, settle_
+from hpcmbal.core.model.row_stream import RowLayer
 from hpcmbal.errors import NumericalError
 
 SLOPE = 655 / 65536
@@ -42,6 +44,14 @@ class Pointwise(nn.Module):
         """`[B, C, h, w]` to `[B, O, h, w]`."""
         return settle_(self.unrounded(x.flatten(2))).view(x.shape[0], -1, *x.shape[2:])
 
+    def join(self, *parts: Tensor) -> Tensor:
+        """As `forward` of `parts` `[1, C_i, h, w]` side by side in channels, which are not copied for it."""
+        total, first = self.bias, 0
+        for part in parts:
+            weight = self.weight[:, first : first + part.shape[1]]
+            total, first = torch.addmm(total, weight, part[0].flatten(1)), first + part.shape[1]
+        return settle_(total).view(1, -1, *parts[0].shape[2:])
+
     def unrounded(self, x: Tensor) -> Tensor:
         """`[B, C, n]` to `[B, O, n]`, before rounding."""
         if x.shape[0] == 1:
@@ -63,19 +73,25 @@ class Depthwise3x3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, h, w]` to the same, some channels at a time."""
-        out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        count = max(1, BLOCK // (x.shape[2] * x.shape[3]))
-        for start in range(0, x.shape[1], count):
+        return self.middle(F.pad(x, (0, 0, 1, 1)))
+
+    def middle(self, x: Tensor) -> Tensor:
+        """The rows of the output but the first and the last, which have no neighbours: `[B, C, h + 2, w]` to h rows."""
+        batch, channels, rows, width = x.shape
+        out = x.new_empty(batch, channels, rows - 2, width)
+        count = max(1, BLOCK // (rows * width))
+        for start in range(0, channels, count):
             self._convolve(x[:, start : start + count], start, out[:, start : start + count])
         return out
 
     def _convolve(self, x: Tensor, first: int, out: Tensor) -> None:
         """Convolve the channels `x`, of which the first is number `first`, into `out`."""
-        batch, channels, height, width = x.shape
+        batch, channels, rows, width = x.shape
+        height = rows - 2
         part = slice(first, first + channels)
         # Rows of width + 2 in one line: a shift in the picture is a shift in the line. One more row holds the overhang.
         row = width + 2
-        line = F.pad(x, (1, 1, 1, 2)).view(batch, channels, (height + 3) * row)
+        line = F.pad(x, (1, 1, 0, 1)).view(batch, channels, (height + 3) * row)
         length = height * row
         total = self.bias[part].expand(batch, channels, length).clone()
         for tap, weight in enumerate(self.weight):
@@ -139,13 +155,21 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, h, w]` to the same."""
-        mixed, kept = self.mixing(x).flatten(2), x.flatten(2)
+        return self._transform(self.mixing(x), x)
+
+    def middle(self, x: Tensor) -> Tensor:
+        """The rows of the output but the first and the last, for depthwise mixing."""
+        return self._transform(self.mixing.middle(x), x[:, :, 1:-1])
+
+    def _transform(self, mixed: Tensor, x: Tensor) -> Tensor:
+        """What follows the mixing, `[B, C, h, w]`, added to the block's input `x` of the same shape."""
+        mixed, kept = mixed.flatten(2), x.flatten(2)
         out = torch.empty_like(kept)
         for start in range(0, kept.shape[2], CHUNK):
             part = slice(start, start + CHUNK)
             hidden = settle_(F.leaky_relu_(self.expand.unrounded(mixed[..., part]), SLOPE))
             torch.add(self.project.unrounded(hidden), kept[..., part], out=out[..., part])
-        return settle_(out).view_as(x)
+        return settle_(out).view(x.shape)
 
 
 class Prior(nn.Module):
@@ -160,6 +184,12 @@ class Prior(nn.Module):
         """`[B, W, h, w]` and the step's modulation `[1, W, 1, 1]` to scales and means `[B, 2M, h, w]`."""
         out: Tensor = self.branch_2(settle_(self.branch_1(x) * modulation))
         return out
+
+
+def row_layers(chain: nn.Module) -> Iterator[RowLayer]:
+    """The layers of a branch of `Prior`, to be given rows from top to bottom; for one map."""
+    for layer in chain.children():
+        yield RowLayer(layer.middle, context=1) if isinstance(layer, Residual) else RowLayer(layer)
 
 
 class LayerKind(NamedTuple):

@@ -9,14 +9,18 @@ from hpcmbal.core.entropy.tables import scale_indices, scale_thresholds
 from hpcmbal.core.model.attention import WindowCrossAttention
 from hpcmbal.core.model.context import HierarchicalContext
 from hpcmbal.core.model.exact.attention import ExactAttention
-from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT, to_grid
-from hpcmbal.core.model.exact.layers import exact_layer, exact_modulation
+from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT, settle_, to_grid
+from hpcmbal.core.model.exact.layers import Pointwise, Prior, exact_layer, exact_modulation, row_layers
 from hpcmbal.core.model.hpcm import HPCM
-from hpcmbal.core.model.schedule import CodingPlan, coding_plan
+from hpcmbal.core.model.row_stream import RowLayer, push_rows
+from hpcmbal.core.model.schedule import CodingPlan, Step, coding_plan
 from hpcmbal.core.model.transforms import Branch
 
 CACHED_PLAN_LATENTS = 1 << 14
 """Largest height * width of latents whose coding plan is kept, that is 4 megapixels."""
+
+BAND_POSITIONS = 1 << 13
+"""Positions of a feature map that go through the context network at once."""
 
 
 class ExactNetwork(HierarchicalContext):
@@ -75,6 +79,28 @@ class ExactNetwork(HierarchicalContext):
         variant = self.variant
         build = coding_plan.__wrapped__
         return build(variant.latent_channels, height, width, released=variant.released, device=device)
+
+    def _predict(self, step: Step, state: Tensor, y_hat: Tensor) -> Tensor:
+        """As inherited, some rows at a time: what lies between the layers stays in the processor's cache.
+
+        Without attention nobody reads the state again, and its memory takes the prediction.
+        """
+        adaptor, prior, modulation = self._step_layers(step)
+        if state.shape[0] > 1 or not isinstance(adaptor, Pointwise) or not isinstance(prior, Prior):
+            out: Tensor = prior(adaptor(torch.cat((state, y_hat), dim=1)), modulation)
+            return out
+        layers = [*row_layers(prior.branch_1), RowLayer(lambda x: settle_(x * modulation)), *row_layers(prior.branch_2)]
+        target = state if self.variant.context.attention_width is None else torch.empty_like(state)
+        height, width = state.shape[2:]
+        step_rows, done = max(1, BAND_POSITIONS // width), 0
+        for start in range(0, height, step_rows):
+            band = slice(start, start + step_rows)
+            features = adaptor.join(state[:, :, band], y_hat[:, :, band])
+            rows = push_rows(layers, features, last=start + step_rows >= height)
+            if rows is not None:
+                target[:, :, done : done + rows.shape[2]] = rows
+                done += rows.shape[2]
+        return target
 
     def _enter_scale(
         self, scale: int, plan: CodingPlan, hyper: Tensor, state: Tensor, y_hat: Tensor
