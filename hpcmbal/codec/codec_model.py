@@ -8,9 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpcmbal.codec.bitstream import RATE_STEPS
+from hpcmbal.codec.streaming import encoder_transform
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.rates import DEFAULT_QUALITY, Rates
@@ -40,8 +41,15 @@ class CodecModel:
         self.name = name
         self.device = torch.device(device)
         self.model_id = model_id(network)
-        self.network = network.eval().to(self.device)
+        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
         self.exact = ExactNetwork(network).to(self.device)
+        self._encoders: dict[str, nn.Module] = {}
+
+    def encoder(self, precision: str) -> nn.Module:
+        """The analysis transform in the precision that `encoder_transform` describes; made once."""
+        if precision not in self._encoders:
+            self._encoders[precision] = encoder_transform(self.network.g_a, precision)
+        return self._encoders[precision]
 
     @property
     def rates(self) -> Rates:

@@ -14,7 +14,7 @@ from hpcmbal.codec.codec_model import CodecModel
 from hpcmbal.codec.header import MAX_SIDE, Header
 from hpcmbal.codec.metadata import metadata_chunks, read_metadata, stored_source
 from hpcmbal.codec.plane import decode_plane, encode_plane
-from hpcmbal.codec.tiles import Pixels, analyse, synthesise
+from hpcmbal.codec.streaming import Pixels, analyse, synthesise
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.errors import BitstreamError, DataError
 from hpcmbal.images.picture import Picture
@@ -52,7 +52,6 @@ class LearnedEncoder:
             )
         self.picture = picture
         self.model = model
-        self._analysed: tuple[int, Tensor] | None = None
 
     def encode(self, rate: int) -> Coded:
         """The file at a rate of the header (see `CodecModel.rate_of`)."""
@@ -61,13 +60,9 @@ class LearnedEncoder:
 
     def latents(self, rate: int) -> tuple[Tensor, Tensor]:
         """`y` `[1, M, h, w]` and `z` `[1, N, h/4, w/4]` at a rate, before they are rounded."""
-        network, lmbda = self.model.network, self.model.lmbda_of(rate)
-        if self._analysed is None:
-            self._analysed = rate, analyse(network, self.picture.pixels, lmbda)
-        analysed_rate, y = self._analysed
+        network = self.model.network
         with torch.no_grad():
-            if rate != analysed_rate and network.rate_gains is not None:
-                y = y * (network.rate_gains(lmbda) / network.rate_gains(self.model.lmbda_of(analysed_rate)))
+            y = network.scale(self._analysed, self.model.lmbda_of(rate))
             return y, network.h_a(y)
 
     def coded(self, y: Tensor, z: Tensor, rate: int) -> Coded:
@@ -80,6 +75,12 @@ class LearnedEncoder:
     def pixels(self, coded: Coded) -> Pixels:
         """What a decoder makes of the file, `[H, W, 3]` or `[H, W]` uint8, without decoding its segments."""
         return _pixels(self.model, coded.y_hat, coded.container.header)
+
+    @cached_property
+    def _analysed(self) -> Tensor:
+        """What `g_a` makes of the picture, before any gain."""
+        multiple = self.model.network.variant.pad_multiple
+        return analyse(self.model.encoder("auto"), self.picture.pixels, multiple)
 
     @cached_property
     def _chunks(self) -> dict[str, bytes]:

@@ -73,6 +73,8 @@ def _residual(block: ResidualBlock) -> Callable[[Tensor], Tensor]:
         raise NumericalError(f"A transform with a {type(mixing).__name__} cannot be computed in bands.")
     convolve = _convolution(mixing.pconv, (0, 1))
     expand, activation, project = pointwise
+    if not (isinstance(expand, nn.Conv2d) and isinstance(project, nn.Conv2d)):
+        raise NumericalError("A block other than mixing, 1x1, activation, 1x1 cannot be computed in bands.")
 
     def compute(rows: Tensor) -> Tensor:
         active, _ = rows.split(mixing.split_sizes, dim=1)
@@ -91,8 +93,8 @@ def _pointwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
 def encoder_transform(g_a: nn.Module, precision: str = "auto") -> nn.Module:
     """A copy of `g_a` for pixels 0 to 255, in the layout and precision that are fastest here.
 
-    The encoder may round as it likes: decoders only see whole numbers. In bfloat16 the features' error is a twentieth of
-    the quantisation's, and pixels, whole numbers up to 255, are exact in it.
+    The encoder may round as it likes: decoders only see whole numbers. In bfloat16 the features' error is a
+    twentieth of the quantisation's, and pixels, whole numbers up to 255, are exact in it.
 
     Args:
         g_a: The analysis transform of a model; not changed.
@@ -103,32 +105,29 @@ def encoder_transform(g_a: nn.Module, precision: str = "auto") -> nn.Module:
     stem.weight.div_(255)
     on_cpu = stem.weight.device.type == "cpu"
     dtype = torch.bfloat16 if precision == "auto" and on_cpu and multiplies_bfloat16() else torch.float32
-    return transform.to(dtype, memory_format=torch.channels_last)
+    return transform.to(dtype).to(memory_format=torch.channels_last)
 
 
 def multiplies_bfloat16() -> bool:
     """Whether this processor has instructions for products in bfloat16; without them it would be slower."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.10
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older releases of torch
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
-@torch.inference_mode()
-def analyse(
-    model: HPCM, pixels: Pixels, lmbda: Tensor | None, transform: nn.Module, band_pixels: int = BAND_PIXELS
-) -> Tensor:
-    """Latents of a picture.
+@torch.no_grad()
+def analyse(transform: nn.Module, pixels: Pixels, multiple: int, band_pixels: int = BAND_PIXELS) -> Tensor:
+    """What `g_a` makes of a picture, before any gain.
 
     Args:
-        model: The model, for its gains and its padding.
-        pixels: `[H, W, 3]` or `[H, W]` uint8; padded to the variant's multiple.
-        lmbda: The rate parameter `[1]`; None for models of one rate.
-        transform: Its `encoder_transform`.
+        transform: The model's `encoder_transform`.
+        pixels: `[H, W, 3]` or `[H, W]` uint8.
+        multiple: To which the sides are padded.
         band_pixels: Size of a band; at least a row of latents.
 
     Returns:
         `[1, M, h, w]` float32.
     """
-    height, width = (_padded(side, model.variant.pad_multiple) for side in pixels.shape[:2])
+    height, width = (_padded(side, multiple) for side in pixels.shape[:2])
     layers = list(row_layers(transform))
     step = _band(width // LATENT_STRIDE, band_pixels) * LATENT_STRIDE
     parameter = next(transform.parameters())
@@ -143,7 +142,7 @@ def analyse(
     return y if model.rate_gains is None else y.mul_(model.rate_gains(lmbda))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def synthesise(
     model: HPCM, y_hat: Tensor, size: tuple[int, int], lmbda: Tensor | None, band_pixels: int = BAND_PIXELS
 ) -> Pixels:

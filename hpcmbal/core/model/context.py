@@ -153,7 +153,7 @@ class HierarchicalContext(nn.Module):
         return a + b
 
     def _predict(self, step: Step, state: Tensor, y_hat: Tensor) -> Tensor:
-        """Scales and means `[B, 2M, h, w]` for a step, from the state, shaped alike, and what was coded `[B, M, h, w]`."""
+        """Scales and means `[B, 2M, h, w]` for a step, from the state (alike) and what was coded, `[B, M, h, w]`."""
         adaptor, prior, modulation = self._step_layers(step)
         features = adaptor(torch.cat((state, y_hat), dim=1))
         out: Tensor = prior(features, modulation)

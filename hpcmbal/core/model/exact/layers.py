@@ -159,6 +159,8 @@ class Residual(nn.Module):
 
     def middle(self, x: Tensor) -> Tensor:
         """The rows of the output but the first and the last, for depthwise mixing."""
+        if not isinstance(self.mixing, Depthwise3x3):
+            raise NumericalError(f"A block with {type(self.mixing).__name__} mixing cannot be computed by rows.")
         return self._transform(self.mixing.middle(x), x[:, :, 1:-1])
 
     def _transform(self, mixed: Tensor, x: Tensor) -> Tensor:
