@@ -139,7 +139,7 @@ def analyse(transform: nn.Module, pixels: Pixels, multiple: int, band_pixels: in
         if y is not None:
             done.append(y.float())
     y = torch.cat(done, dim=2).contiguous()
-    return y if model.rate_gains is None else y.mul_(model.rate_gains(lmbda))
+    return model.scale(y, lmbda)
 
 
 @torch.no_grad()
@@ -152,10 +152,9 @@ def synthesise(
     layers = list(row_layers(model.g_s))
     step, row = _band(width, band_pixels), 0
     dtype = next(model.g_s.parameters()).dtype
-    gains = None if model.rate_gains is None else model.rate_gains.inverse(lmbda)
     for start in range(0, height, step):
-        part = y_hat[:, :, start : start + step].to(dtype)
-        part = (part if gains is None else part * gains).contiguous(memory_format=torch.channels_last)
+        part = model.unscale(y_hat[:, :, start : start + step].to(dtype), lmbda)
+        part = part.contiguous(memory_format=torch.channels_last)
         x = push_rows(layers, part, last=start + step >= height)
         if x is None:
             continue

@@ -167,15 +167,20 @@ class HPCM(HierarchicalContext):
 
     def analyse(self, x: Tensor, lmbda: Tensor | float | None = None) -> Tensor:
         """Latents `[B, M, h, w]` of padded images, scaled for the rate `lmbda` (see `forward`)."""
-        y: Tensor = self.g_a(x)
+        return self.scale(self.g_a(x), lmbda)
+
+    def scale(self, y: Tensor, lmbda: Tensor | float | None = None) -> Tensor:
+        """Output of `g_a`, `[B, M, h, w]`, scaled for the rate `lmbda` (see `forward`)."""
         return y if self.rate_gains is None else y * self.rate_gains(self._rate(lmbda, y))
 
     def synthesise(self, y_hat: Tensor, lmbda: Tensor | float | None = None) -> Tensor:
         """Padded images `[B, 3, H, W]`, not clamped, from decoded latents and the rate `lmbda` (see `forward`)."""
-        if self.rate_gains is not None:
-            y_hat = y_hat * self.rate_gains.inverse(self._rate(lmbda, y_hat))
-        x_hat: Tensor = self.g_s(y_hat)
+        x_hat: Tensor = self.g_s(self.unscale(y_hat, lmbda))
         return x_hat
+
+    def unscale(self, y_hat: Tensor, lmbda: Tensor | float | None = None) -> Tensor:
+        """The inverse of `scale`, as the decoder learnt it: input of `g_s`."""
+        return y_hat if self.rate_gains is None else y_hat * self.rate_gains.inverse(self._rate(lmbda, y_hat))
 
     def _rate(self, lmbda: Tensor | float | None, like: Tensor) -> Tensor:
         """The rate parameters `[B]` or `[1]` that hold for this model."""
