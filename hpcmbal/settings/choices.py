@@ -39,6 +39,9 @@ GAMMA_STRATEGIES = ("fixed", "linear", "cosine", "adaptive", "hierarchical")
 GAMMAS_OVER_PROGRESS = ("linear", "cosine", "hierarchical")
 """Strategies that follow the fraction of training done, which is known only if the number of steps is."""
 
+EMPHASISED = ("all", "distortion", "rate")
+"""Tasks that the emphasis of scales may be about."""
+
 TRACKERS = ("none", "wandb", "tensorboard")
 
 INTERPOLATIONS = ("pchip", "akima", "cubic")

@@ -38,6 +38,7 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
     "balancing.gamma_s3": (_FAMO, _FIVE_TASKS),
     "balancing.gamma_strategy": (_FAMO,),
     "balancing.scale_weights": (_FAMO, _FIVE_TASKS),
+    "balancing.emphasised": (_FAMO, _FIVE_TASKS),
     "balancing.update_mode": (_FAMO,),
     "balancing.update_every": (_FAMO, _SAME_BATCH),
     "balancing.update_fraction": (_FAMO, _SAME_BATCH),

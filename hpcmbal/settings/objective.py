@@ -84,6 +84,9 @@ class BalancingSettings(Section):
     scale_weights: FloatTriple = Field(
         (0.3, 0.4, 0.3), description="Emphasis of scales s1, s2, s3, three positive numbers: 0.3,0.4,0.3."
     )
+    emphasised: Annotated[str, one_of(choices.EMPHASISED)] = Field(
+        "all", description="Tasks that scale_weights are about: all, or those of distortion or of rate alone."
+    )
     update_mode: Literal["same_batch", "next_batch"] = Field(
         "same_batch",
         description="Where losses after the step come from: a second forward pass on the same batch with the same "

@@ -20,6 +20,7 @@ from hpcmbal.core.balance.weighting import (
 from hpcmbal.core.optim.guarded_step import step_where
 from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
+from hpcmbal.settings.choices import EMPHASISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,7 +141,8 @@ class FamoBalancer:
         gammas: Pull of the logits of s1, s2, s3; tasks without scales take that of s1.
         mode: "linear", "log1p" or "log".
         scale_weights: Emphasis of s1, s2, s3; without effect on tasks without scales.
-        w_lr: Learning rate of the logits.
+        emphasised: Tasks that `scale_weights` are about: "all", those of "distortion", or those of "rate".
+        w_lr: Learning rate of the logits; 0 never moves them, and costs no second pass.
         update_mode: "same_batch" or "next_batch".
         update_every: Steps between updates (`same_batch`).
         preserve_lambda: Keep the ratio of distortion to rate.
@@ -159,13 +161,15 @@ class FamoBalancer:
         *,
         mode: str = "linear",
         scale_weights: Sequence[float] = (1.0, 1.0, 1.0),
+        emphasised: str = "all",
         w_lr: float = 0.025,
         update_mode: str = "same_batch",
         update_every: int = 8,
         preserve_lambda: bool = True,
         anneal_from: float = 1.0,
     ) -> None:
-        for parameter, value, allowed in (("mode", mode, WEIGHTINGS), ("update_mode", update_mode, UPDATE_MODES)):
+        choices = (("mode", mode, WEIGHTINGS), ("update_mode", update_mode, UPDATE_MODES))
+        for parameter, value, allowed in (*choices, ("emphasised", emphasised, EMPHASISED)):
             if value not in allowed:
                 choice = ", ".join(allowed)
                 raise SettingsError(f"Unknown {parameter} '{value}' of the balancing. Choose one of: {choice}.")
@@ -181,6 +185,7 @@ class FamoBalancer:
         self.task_names = layout.names
         self.gammas = gammas
         self.mode = mode
+        self.emphasised = emphasised
         self.update_mode = update_mode
         self.update_every = update_every
         self.preserve_lambda = preserve_lambda
@@ -200,7 +205,7 @@ class FamoBalancer:
         Raises:
             SettingsError: Not three positive numbers.
         """
-        self._modulation = scale_modulation(scale_weights, self.layout)
+        self._modulation = scale_modulation(scale_weights, self.layout, self.emphasised)
         self.scale_weights = tuple(float(weight) for weight in scale_weights)
 
     def weigh(self, losses: Tensor) -> Tensor:
@@ -225,6 +230,8 @@ class FamoBalancer:
 
         See `Balancer.update`.
         """
+        if self.logits.learning_rate == 0:
+            return
         before = before.detach().double()
         if self.update_mode == "next_batch":
             check_losses(before, self.task_names, "before the step")
@@ -279,6 +286,7 @@ def build_famo(settings: BalancingSettings, task_names: tuple[str, ...]) -> Famo
         ScaleGammaManager((settings.gamma_s1, settings.gamma_s2, settings.gamma_s3), settings.gamma_strategy),
         mode=settings.name,
         scale_weights=settings.scale_weights,
+        emphasised=settings.emphasised,
         w_lr=settings.w_lr,
         update_mode=settings.update_mode,
         update_every=settings.update_every,

@@ -155,8 +155,13 @@ def lmbda_ratio(weights: Tensor, losses: Tensor, layout: TaskLayout) -> Tensor:
     return sides[0] / sides[1]
 
 
-def scale_modulation(scale_weights: Sequence[float], layout: TaskLayout) -> Tensor:
+def scale_modulation(scale_weights: Sequence[float], layout: TaskLayout, emphasised: str = "all") -> Tensor:
     """Modulation `m` `[K]` of the tasks from the emphasis of s1, s2, s3, scaled to a mean of one over the scales.
+
+    Args:
+        scale_weights: The emphasis.
+        layout: The tasks.
+        emphasised: "all", "distortion" or "rate"; the modulation of the other side's tasks is one.
 
     Raises:
         SettingsError: Not three positive, finite numbers.
@@ -168,7 +173,11 @@ def scale_modulation(scale_weights: Sequence[float], layout: TaskLayout) -> Tens
         )
     if layout.scales is None:
         return torch.ones(len(layout.names), dtype=torch.float64)
-    return (values / values.mean())[list(layout.scales)]
+    modulation = (values / values.mean())[list(layout.scales)]
+    distortion, rate = layout.sides
+    others = {"all": (), "distortion": rate, "rate": distortion}[emphasised]
+    modulation[list(others)] = 1.0
+    return modulation
 
 
 def check_losses(losses: Tensor, names: Sequence[str], when: str) -> None:

@@ -16,6 +16,8 @@ from hpcmbal.errors import MissingExtraError, SettingsError
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.schedule import learning_rate_factor
 
+EXPERIMENTS = Path(__file__).parents[4] / "docs" / "experiments"
+
 
 def planned(**changes: object) -> Plan:
     values = {
@@ -122,6 +124,11 @@ def test_studies_of_the_package_plan_without_problems(name: str) -> None:
     study = read_study(study_path(name))
     plan = plan_study(study)
     assert len({run.key for run in plan.runs}) == len(plan.runs) == 3 * len(plan.arms)
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("**/*.yaml")), ids=lambda path: path.stem)
+def test_studies_of_the_documentation_plan_without_problems(path: Path) -> None:
+    assert plan_study(read_study(path)).runs
 
 
 def test_every_problem_is_told_by_its_place_in_the_study() -> None:

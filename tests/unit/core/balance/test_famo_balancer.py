@@ -42,6 +42,26 @@ def test_the_registry_has_what_the_settings_offer():
     assert tuple(BALANCERS) == choices.BALANCERS
 
 
+def test_without_a_learning_rate_weights_stay_and_losses_are_not_measured_again(quadratic_tasks):
+    parameter, losses = quadratic_tasks(5)
+    balancer = make(w_lr=0, update_every=1, scale_weights=(0.3, 0.4, 0.3))
+
+    def refuse():
+        raise AssertionError("a second pass")
+
+    for step in range(3):
+        balancer.backward(losses(), [parameter])
+        balancer.update(step, losses().detach(), refuse)
+    assert balancer.logits.weights.tolist() == pytest.approx([0.2] * 5, abs=0)
+
+
+def test_what_is_emphasised_comes_from_the_settings_and_must_be_known():
+    settings = BalancingSettings(name="linear", emphasised="rate")
+    assert build_balancer(settings, FIVE_TASKS).emphasised == "rate"
+    with pytest.raises(SettingsError, match="Unknown emphasised 'bits'.*all, distortion, rate"):
+        make(emphasised="bits")
+
+
 @pytest.mark.parametrize("scale", [1e-10, 1.0, 1e10])
 @pytest.mark.parametrize("scale_weights", [(1, 1, 1), (0.7, 0.7, 0.7)])
 def test_neutral_balancing_has_the_gradient_of_j(quadratic_tasks, scale, scale_weights):

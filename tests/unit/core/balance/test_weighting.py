@@ -91,6 +91,13 @@ def test_scale_modulation_has_mean_one_over_the_scales_and_follows_the_tasks():
     torch.testing.assert_close(scale_modulation((3, 4, 3), FIVE), expected)
 
 
+def test_the_emphasis_may_be_about_one_side_alone():
+    parts = {"distortion": [0.9, 1.0, 1.2, 1.0, 1.0], "rate": [1.0, 0.9, 1.0, 1.2, 0.9]}
+    for emphasised, expected in parts.items():
+        found = scale_modulation((0.3, 0.4, 0.3), FIVE, emphasised)
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("weights", [(1, 1), (1, 0, 1), (1, -1, 1), (1, float("nan"), 1), (1, float("inf"), 1)])
 def test_scale_weights_that_mean_nothing_are_refused(weights):
     with pytest.raises(SettingsError, match="three positive numbers"):
