@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from hpcmbal import __version__
+from hpcmbal.cli.repeated import refuse_repeated_options
 from hpcmbal.cli.spelling import accept_prototype_spelling
 from hpcmbal.errors import HpcmbalError
 from hpcmbal.settings.flags import command_line_words
@@ -58,6 +59,7 @@ class LazyGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             command = typer.main.get_command(importlib.import_module(COMMANDS[name].module).app)
+            refuse_repeated_options(command)
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:

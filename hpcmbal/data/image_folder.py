@@ -34,7 +34,9 @@ class ImageFolder:
     def __init__(self, *roots: str | Path, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> None:
         if not roots:
             raise DataError("No image folder was given: found 0 paths, at least 1 is needed. Name a folder of images.")
-        self.paths: tuple[Path, ...] = tuple(path for root in roots for path in _image_paths(Path(root)))
+        parts = [_image_paths(Path(root)) for root in roots]
+        self.counts = tuple(map(len, parts))
+        self.paths: tuple[Path, ...] = tuple(path for part in parts for path in part)
         self.pixel_limit = pixel_limit
 
     def __len__(self) -> int:

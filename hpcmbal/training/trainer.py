@@ -95,10 +95,15 @@ def train(
         torch.set_num_threads(settings.training.num_threads)
     started = time.monotonic() if started is None else started
     device_type = choose_device(settings.training.device).type
-    with joined_world(device_type) as world, Interruption() as interruption:
-        device = choose_device(settings.training.device, world.local_rank)
-        run = _Run(settings, world, device, reporter if reporter and world.is_main else SilentReporter(), started)
-        return run.go(interruption, until)
+    with joined_world(device_type) as world:
+        shown = reporter if reporter and world.is_main else SilentReporter()
+
+        def acknowledge(name: str) -> None:
+            shown.message(f"{name}: the step in work is finished and saved first. Ctrl-C again leaves at once.")
+
+        with Interruption(acknowledge) as interruption:
+            device = choose_device(settings.training.device, world.local_rank)
+            return _Run(settings, world, device, shown, started).go(interruption, until)
 
 
 class _Run:

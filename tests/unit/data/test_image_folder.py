@@ -120,3 +120,9 @@ class TestRefusals:
                 ImageFolder(tmp_path)
         finally:
             (tmp_path / "locked").chmod(0o700)
+
+
+def test_folders_are_counted_one_by_one(make_folder: Callable[..., Path]) -> None:
+    source = ImageFolder(make_folder(3, name="a"), make_folder(2, name="b"))
+    assert source.counts == (3, 2)
+    assert len(source) == 5
