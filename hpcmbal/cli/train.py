@@ -26,6 +26,7 @@ from hpcmbal.settings import (
     setting_paths,
 )
 from hpcmbal.settings.flags import FLAG_OF_PATH, FLAGS, REPEATED_FLAGS, SWITCHES
+from hpcmbal.settings.resume import resumed_base
 
 if TYPE_CHECKING:
     from hpcmbal.training.preflight import PreflightItem
@@ -107,7 +108,7 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
         flags["--checkpoint"] = None
         overrides.pop("output.checkpoint", None)
     elif checkpoint is not None:
-        base = _stored_settings(Path(str(checkpoint)), whole=preset is None)
+        base = _stored_settings(Path(str(checkpoint)), preset, {**overrides, **_given(flags)})
     elif preset is None:
         preset = DEFAULT_PRESET
         _say(f"No --preset given: this is '{DEFAULT_PRESET}'. `hpcmbal presets list` shows the others.")
@@ -156,16 +157,19 @@ def _cooldown(
     return settings
 
 
-def _stored_settings(path: Path, *, whole: bool) -> dict[str, dict[str, object]]:
-    """Settings of the run that a checkpoint belongs to, or of them only its folder, as it is found now."""
+def _stored_settings(path: Path, preset: str | None, given: dict[str, object]) -> dict[str, dict[str, object]]:
+    """Settings of the run that a checkpoint belongs to, as far as a preset leaves them, and its folder as found now."""
     from hpcmbal.model_files.store import CHECKPOINTS
     from hpcmbal.training.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(path)
-    stored: dict[str, dict[str, object]] = checkpoint.settings.model_dump()
+    base = resumed_base(checkpoint.settings, preset=preset is not None)
     if checkpoint.folder.parent.name == CHECKPOINTS:
-        stored["output"]["save_path"] = checkpoint.folder.parent.parent
-    return stored if whole else {"output": {"save_path": stored["output"]["save_path"]}}
+        base.setdefault("output", {})["save_path"] = checkpoint.folder.parent.parent
+    logs = checkpoint.settings.output.log_dir
+    if logs is not None and "output.log_dir" not in given:
+        _say(f"The run wrote its logs to {logs}; now they go to the run's folder. --log-dir {logs} goes on there.")
+    return base
 
 
 def _dry_run(resolved: ResolvedSettings, as_json: bool, preset: str | None) -> None:

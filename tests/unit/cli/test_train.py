@@ -256,6 +256,46 @@ def test_a_checkpoint_with_a_preset_continues_in_its_folder_with_the_presets_set
 
 
 @pytest.fixture
+def stored_elsewhere(stored: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint was trained on other images, with another seed, and logged somewhere else."""
+    flags = {"--train-data": "photos", "--val-data": "held", "--seed": "3", "--log-dir": "/elsewhere/logs"}
+    settings = load_train_settings(None, {}, flags, base=stored.model_dump())
+    monkeypatch.setattr(sys.modules["hpcmbal.training.checkpoint"].open_checkpoint(Path()), "settings", settings)
+
+
+@pytest.mark.parametrize("words", [[], ["--preset", "hierarchical-nano"]])
+def test_a_resumed_run_keeps_its_images_and_seed_and_not_where_it_logged(
+    training: Training, stored_elsewhere: None, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words, "--checkpoint", "elsewhere/old"]) == 0
+    (settings,) = training.runs
+    assert (settings.data.train, settings.data.val) == ((Path("photos"),), Path("held"))
+    assert settings.training.seed == 3
+    assert settings.output.log_dir is None
+    assert "The run wrote its logs to /elsewhere/logs; now they go to the run's folder." in capsys.readouterr().err
+
+
+def test_images_and_logs_given_anew_are_used(
+    training: Training, stored_elsewhere: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--preset", "hierarchical-nano", "--train-data", "others", "--log-dir", "here"]
+    assert main(["train", *words, "--checkpoint", "elsewhere/old"]) == 0
+    (settings,) = training.runs
+    assert (settings.data.train, settings.data.val) == ((Path("others"),), Path("held"))
+    assert settings.output.log_dir == Path("here")
+    assert "wrote its logs" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_was_moved_does_not_choose_where_the_run_goes_on(
+    training: Training, stored: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = sys.modules["hpcmbal.training.checkpoint"].open_checkpoint(Path())
+    monkeypatch.setattr(checkpoint, "folder", Path("downloads/step-00000007"))
+    assert main(["train", "--checkpoint", "downloads/step-00000007"]) == 0
+    assert training.runs[0].output.save_path == Path("runs/run") != stored.output.save_path
+
+
+@pytest.fixture
 def cooldowns(monkeypatch: pytest.MonkeyPatch, stored: TrainSettings) -> list[int]:
     """Lengths of the cool-downs that were asked for; their settings are those stored, for 60 steps."""
     lengths: list[int] = []
