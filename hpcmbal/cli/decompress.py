@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from hpcmbal.cli.batch import batch_view, report
+from hpcmbal.cli.command import AsJson, Look, command_app, settings_command
+from hpcmbal.cli.compress import FILES_LOOKS
+from hpcmbal.codec.files.job import STREAM, Outcome
+from hpcmbal.settings.coding import DecompressSettings
 
-import typer
+EXAMPLES = """
+hpcmbal decompress photo.hpcm -o back.png
+hpcmbal decompress small/ -o web/ --type jpg --output-quality 90 --background white
+hpcmbal decompress photo.hpcm -o preview.jpg --scales 1
+"""
 
-from hpcmbal.cli.batch import STANDARD_STREAM, Job, Outcome, plan_jobs, read_source, report, run_jobs, write_target
-from hpcmbal.cli.coding_options import (
-    EXTENSION,
-    MAX_PIXELS,
-    Device,
-    DeviceOption,
-    Force,
-    MaxPixels,
-    ModelDirs,
-    Output,
-    Workers,
-    resolve_device,
-)
-
-DEFAULT_IMAGE_EXTENSION = ".png"
-
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = command_app()
 
 
-@app.command(
+@settings_command(
+    app,
     "decompress",
-    epilog="[bold]Examples[/bold]: hpcmbal decompress photo.hpcm, hpcmbal decompress photo.hpcm -o s.jpg --scales 1",
+    DecompressSettings,
+    examples=EXAMPLES,
+    looks={
+        **FILES_LOOKS,
+        "type": Look("-t"),
+        "model_dirs": Look(metavar="FOLDER"),
+        "background": Look(metavar="COLOUR"),
+        "device": Look(metavar="NAME"),
+    },
 )
+<<<<<<< HEAD
 def decompress(  # noqa: PLR0917 (typer fills them by name)
     inputs: Annotated[list[Path], typer.Argument(help="Files or folders of files; '-' is standard input.")],
     output: Output = None,
@@ -58,5 +59,17 @@ def decompress(  # noqa: PLR0917 (typer fills them by name)
         image = write_picture(picture, extension)
         write_target(job.target, image, job.source)
         return Outcome(job, len(data), len(image), container.header.width * container.header.height)
+=======
+def decompress(settings: DecompressSettings, as_json: AsJson = False) -> None:
+    """Decompress files to images."""
+    from hpcmbal.codec.files.decompress import decompress_files
 
-    report(run_jobs(jobs, work, workers=workers, force=force))
+    with batch_view() as view:
+        batch = decompress_files(settings, view)
+    report(batch, as_json=as_json, describe=_describe)
+
+>>>>>>> 520ec2e (Commands fill settings; files, batches and pictures are conducted below the command line)
+
+def _describe(outcome: Outcome) -> str:
+    where = "" if outcome.job.target == STREAM else f"{outcome.job.target}: "
+    return f"{where}{outcome.bytes_after:,} bytes from {outcome.bytes_before:,}, {outcome.bpp:.3f} bpp"

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 
-from hpcmbal.cli.batch import read_source
+from hpcmbal.cli.command import AsJson, Look, command_app, settings_command
+from hpcmbal.cli.text import tell
+from hpcmbal.settings.coding import InfoSettings
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+EXAMPLES = """
+hpcmbal info photo.hpcm
+hpcmbal info photo.hpcm --json
+"""
+
+app = command_app()
 
 
-@app.command("info", epilog="[bold]Example[/bold]: hpcmbal info photo.hpcm")
-def info(
-    file: Annotated[Path, typer.Argument(help="A compressed file; '-' is standard input.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-) -> None:
+@settings_command(app, "info", InfoSettings, examples=EXAMPLES, looks={"file": Look(metavar="FILE", argument=True)})
+def info(settings: InfoSettings, as_json: AsJson = False) -> None:
     """Show a file's header and how many bytes each part takes. Checks all checksums; needs no model."""
-    facts = describe_file(read_source(file))
+    from hpcmbal.codec.files import facts
+
+    found = facts.info(settings)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(json.dumps(found, indent=2))
         return
+<<<<<<< HEAD
     if facts["mode"] == "lossless":
         rate = "lossless"
     else:
@@ -71,3 +76,14 @@ def describe_file(data: bytes) -> dict[str, Any]:
         "parts": [{"name": name, "bytes": size, "bpp": 8 * size / pixels} for name, size in sizes.items()],
         "truncated": container.truncated,
     }
+=======
+    rate = "fixed rate" if found["quality"] is None else f"quality {found['quality']:g}"
+    channels = "grayscale" if found["gray"] else "colour"
+    tell(f"{settings.file}: format {found['version']}, {found['width']} x {found['height']}, {channels}, {rate}")
+    tell(f"model {found['model_id']}")
+    for part in found["parts"]:
+        tell(f"{part['name']:<10}{part['bytes']:>12,} bytes{part['bpp']:>10.4f} bpp")
+    tell(f"{'total':<10}{found['bytes']:>12,} bytes{found['bpp']:>10.4f} bpp")
+    if found["truncated"]:
+        tell(f"incomplete: {found['truncated']} Decode it with --allow-truncated.")
+>>>>>>> 520ec2e (Commands fill settings; files, batches and pictures are conducted below the command line)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageColor, UnidentifiedImageError
 
-from hpcmbal.errors import DataError, SettingsError
+from hpcmbal.errors import DataError, SettingsError, setting
 from hpcmbal.images.formats import FORMAT, source_formats
 from hpcmbal.images.picture import Picture, image_of, picture_of
 from hpcmbal.images.pillow_decoding import DECODER_ERRORS, open_guarded
 from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT
+
+_COMMON = (".png", ".jpg", ".webp", ".avif", ".tif")
 
 
 def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Picture:
@@ -30,7 +32,7 @@ def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIM
             _check_size(image, pixel_limit)
             return picture_of(image)
     except DataError as error:
-        raise DataError(f"{name}: {error}") from error
+        raise DataError(f"{name}: {error.args[0]}") from error
     except UnidentifiedImageError as error:
         raise DataError(
             f"{name}: not an image in a format that can be read (such as PNG, JPEG, WebP, TIFF, AVIF)."
@@ -39,12 +41,16 @@ def read_picture(data: bytes, name: str, *, pixel_limit: int = DEFAULT_PIXEL_LIM
         raise DataError(f"{name}: cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
-def write_picture(picture: Picture, extension: str) -> bytes:
+def write_picture(
+    picture: Picture, extension: str, *, quality: int | None = None, background: str | None = None
+) -> bytes:
     """Encode a picture as an image file, with its ICC profile and EXIF.
 
     Args:
         picture: What to write.
         extension: Decides the format, for example `.png`.
+        quality: 1 to 100, for lossy formats; each format's own default if None.
+        background: A colour, as Pillow names them, to put behind a transparent picture.
 
     Raises:
         SettingsError: No format that can be written has this extension.
@@ -54,13 +60,59 @@ def write_picture(picture: Picture, extension: str) -> bytes:
     image_format = Image.registered_extensions().get(extension.lower())
     if image_format is None or image_format not in Image.SAVE or image_format == FORMAT:
         raise SettingsError(f"Images cannot be written as '{extension}'. Use .png, .tif, .webp, .jpg or the like.")
-    options = {"icc_profile": picture.icc, "exif": picture.exif}
+    options = {"icc_profile": picture.icc, "exif": picture.exif, "quality": quality}
+    image = image_of(picture)
+    if background is not None and picture.alpha is not None:
+        image = _over(image, background)
     out = io.BytesIO()
     try:
-        image_of(picture).save(out, image_format, **{key: value for key, value in options.items() if value is not None})
+        image.save(out, image_format, **{key: value for key, value in options.items() if value is not None})
     except DECODER_ERRORS as error:
         raise DataError(f"The picture cannot be written as {image_format}: {error}. Use .png.") from error
     return out.getvalue()
+
+
+def writable_extensions() -> tuple[str, ...]:
+    """Extensions, with their dot, of the formats in which pictures can be written; the common ones first."""
+    Image.init()
+    formats = set(Image.SAVE) - {FORMAT}
+    known = {extension for extension, name in Image.registered_extensions().items() if name in formats}
+    return (*(extension for extension in _COMMON if extension in known), *sorted(known.difference(_COMMON)))
+
+
+def format_of(data: bytes) -> str | None:
+    """The name of the format of an image file by its first bytes; None if it is none that can be read."""
+    try:
+        with _open(data, DEFAULT_PIXEL_LIMIT) as image:
+            return image.format
+    except (DataError, *DECODER_ERRORS):
+        return None
+
+
+def check_colour(colour: str) -> None:
+    """Refuse a colour that Pillow does not know.
+
+    Raises:
+        SettingsError: It is no colour's name or number.
+    """
+    try:
+        ImageColor.getrgb(colour)
+    except ValueError as error:
+        raise SettingsError(
+            f"{setting('background', colour)} is no colour. Give a name such as white, or numbers such as #204080."
+        ) from error
+
+
+def _over(image: Image.Image, background: str) -> Image.Image:
+    check_colour(background)
+    colour = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, background), colour).convert(
+        "L" if image.mode == "LA" and _is_gray(background) else "RGB"
+    )
+
+
+def _is_gray(colour: str) -> bool:
+    return len(set(ImageColor.getrgb(colour)[:3])) == 1
 
 
 def read_file(path: Path) -> bytes:
@@ -79,7 +131,7 @@ def _check_size(image: Image.Image, pixel_limit: int) -> None:
     if image.width * image.height > pixel_limit:
         raise DataError(
             f"{image.width} x {image.height} pixels are more than the limit of {pixel_limit:,}. "
-            "Raise --max-pixels if you trust the file."
+            f"Raise {setting('max_pixels')} if you trust the file."
         )
 
 
@@ -88,5 +140,5 @@ def _open(data: bytes, pixel_limit: int) -> Image.Image:
         return open_guarded(io.BytesIO(data), source_formats(), pixel_limit)
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"more pixels than the limit of {pixel_limit:,}. Raise --max-pixels if you trust the file."
+            f"more pixels than the limit of {pixel_limit:,}. Raise {setting('max_pixels')} if you trust the file."
         ) from error

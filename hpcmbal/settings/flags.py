@@ -43,7 +43,7 @@ SWITCHES: dict[str, str] = {
 
 FLAG_OF_PATH: dict[str, str] = {path: flag for flag, path in FLAGS.items()}
 
-_OPTIONS = {"as_json": "--json"}
+_OPTIONS = {"as_json": "--json", "model_dirs": "--model-dir"}
 """Plain settings whose option is not their name with dashes."""
 _SWITCH_OF = {"loss.tasks=five": "--use-hierarchical"}
 

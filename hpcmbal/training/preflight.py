@@ -10,13 +10,14 @@ from typing import Literal
 
 import torch
 
+from hpcmbal.core.device import choose_device
 from hpcmbal.core.model import get_variant
 from hpcmbal.core.model.complexity import complexity
 from hpcmbal.data import Batch, BatchPlan, CachedImages, ImageFolder
 from hpcmbal.data.loader import StepBatches
 from hpcmbal.errors import DataError
 from hpcmbal.settings import TrainSettings, cpu_twin, load_train_settings
-from hpcmbal.training.distributed import World, choose_device
+from hpcmbal.training.distributed import World
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
 from hpcmbal.training.trainer import (

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 
+from hpcmbal.core.device import choose_device
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, DrawnPictures, open_images, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError, setting
 from hpcmbal.settings import DataSettings, TrainSettings
 from hpcmbal.settings.resume import changes_on_resume, check_resumable
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
-from hpcmbal.training.distributed import World, choose_device, joined_world
+from hpcmbal.training.distributed import World, joined_world
 from hpcmbal.training.interruption import Interruption
 from hpcmbal.training.reporting import Reporter, SilentReporter
 from hpcmbal.training.schedule import decay_step

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -30,12 +31,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def words(photos: Path, tmp_path: Path) -> Callable[..., list[str]]:
-    """The words of a two-step training; given flags come last and so win."""
+    """The words of a two-step training; given flags take the place of those here."""
 
     def build(*more: str) -> list[str]:
-        line = ["train", "--preset", "standard-nano", "--train-data", str(photos), "--val-data", str(photos)]
-        line += ["--batch-size", "1", "--patch-size", "64", "--max-steps", "2", "--save-freq", "1", "--device", "cpu"]
-        return [*line, "--save-path", str(tmp_path / "run"), "--set", "training.num_threads=1", *more]
+        flags = {"--preset": "standard-nano", "--train-data": str(photos), "--val-data": str(photos)}
+        flags |= {"--batch-size": "1", "--patch-size": "64", "--max-steps": "2", "--save-freq": "1", "--device": "cpu"}
+        flags |= {"--save-path": str(tmp_path / "run"), **dict(zip(more[::2], more[1::2], strict=True))}
+        words = [word for flag_and_value in flags.items() for word in flag_and_value]
+        return ["train", *words, "--set", "training.num_threads=1"]
 
     return build
 
@@ -255,15 +258,15 @@ def test_a_disk_that_fills_while_saving_keeps_the_checkpoint_before(
 ) -> None:
     from hpcmbal.training import checkpoint
 
-    write = checkpoint._write_flushed
+    save = torch.save
 
-    def fill_at_step_2(path: Path, state: dict[str, object]) -> None:
+    def fill_at_step_2(state: dict[str, object], file: IO[bytes]) -> None:
         if state["step"] == 2:
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device", str(path))
-        write(path, state)
+            file.write(b"half")
+            raise OSError(28, "No space left on device", "trainer.pt")
+        save(state, file)
 
-    monkeypatch.setattr(checkpoint, "_write_flushed", fill_at_step_2)
+    monkeypatch.setattr(checkpoint.torch, "save", fill_at_step_2)
     message = refused(CHECKPOINT)
     assert "No space left on device" in message
     (kept,) = list_checkpoints(tmp_path / "run")
