@@ -13,6 +13,7 @@ from hpcmbal.images.picture import Picture, image_of, picture_of
 from hpcmbal.images.pillow_decoding import DECODER_ERRORS, open_guarded
 from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT
 
+_LOSSY = frozenset({"JPEG", "WEBP", "AVIF", "MPO"})
 _COMMON = (".png", ".jpg", ".webp", ".avif", ".tif")
 
 
@@ -60,7 +61,7 @@ def write_picture(
     image_format = Image.registered_extensions().get(extension.lower())
     if image_format is None or image_format not in Image.SAVE or image_format == FORMAT:
         raise SettingsError(f"Images cannot be written as '{extension}'. Use .png, .tif, .webp, .jpg or the like.")
-    options = {"icc_profile": picture.icc, "exif": picture.exif, "quality": quality}
+    options = {"icc_profile": picture.icc, "exif": picture.exif, "quality": quality if image_format in _LOSSY else None}
     image = image_of(picture)
     if background is not None and picture.alpha is not None:
         image = _over(image, background)

@@ -89,9 +89,10 @@ class DecompressSettings(FilesSettings):
     """`.hpcm` files to images."""
 
     type: Literal["png", "jpg", "webp", "avif", "tif"] | None = Field(
-        None, description="Format of the images; if not given, what the output's name says, else png."
+        None,
+        description="Format of the images; if not given, what the output's name says, else that of the source.",
     )
-    output_quality: int | None = Field(None, ge=1, le=100, description="Quality of lossy images (jpg, webp, avif).")
+    output_quality: int | None = Field(None, ge=1, le=100, description="Quality of lossy images (jpg, webp, avif); 95.")
     background: str | None = Field(
         None, min_length=1, description="Colour to put behind transparent pictures, such as white or #204080."
     )

@@ -115,8 +115,9 @@ def _verified_psnr_db(data: bytes, picture: Picture, model: CodecModel, max_pixe
     from hpcmbal.codec.codec import decompress_container
 
     decoded = decompress_container(read_container(data, pixel_limit=max_pixels), model)
-    if (decoded.icc, decoded.exif) != (picture.icc, picture.exif) or not _same(decoded.alpha, picture.alpha):
-        raise BitstreamError("The file does not give the image's alpha, ICC profile or EXIF back. Please report this.")
+    metadata = [(found.icc, found.exif, found.xmp) for found in (decoded, picture)]
+    if metadata[0] != metadata[1] or not _same(decoded.alpha, picture.alpha):
+        raise BitstreamError("The file does not give alpha, ICC profile, EXIF or XMP back. Please report this.")
     error = decoded.pixels.astype(np.float32) - picture.pixels.astype(np.float32)
     mse = float(np.mean(error**2, dtype=np.float64))
     return float("inf") if not mse else 10 * float(np.log10(255**2 / mse))

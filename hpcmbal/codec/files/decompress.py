@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcmbal.codec.bitstream import read_container
-from hpcmbal.codec.byte_reader import TruncatedError
+from hpcmbal.codec.byte_reader import ByteReader, TruncatedError
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch
 from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, check_signature, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, plan_jobs
-from hpcmbal.errors import BitstreamError, setting
+from hpcmbal.codec.header import MAX_SIDE, read_header
+from hpcmbal.errors import BitstreamError, SettingsError, setting
 from hpcmbal.settings.coding import DecompressSettings
 
 if TYPE_CHECKING:
     from hpcmbal.codec.bitstream import Container
 
-DEFAULT_IMAGE_EXTENSION = ".png"
+EXTENSIONS = {"JPEG": ".jpg", "WEBP": ".webp", "AVIF": ".avif", "TIFF": ".tif", "JPEG2000": ".jp2"}
+"""By the format that a picture came from; of all others, PNG."""
+LOSSY_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
+DEFAULT_OUTPUT_QUALITY = 95
+_HEADER_BYTES = 64
 
 
 def decompress_files(settings: DecompressSettings, watcher: Watcher | None = None) -> Batch:
@@ -37,16 +43,22 @@ def decompress_files(settings: DecompressSettings, watcher: Watcher | None = Non
 
     if settings.background is not None:
         check_colour(settings.background)
-    extension = DEFAULT_IMAGE_EXTENSION if settings.type is None else f".{settings.type}"
+    wanted = None if settings.type is None else f".{settings.type}"
     naming = Naming(
         reads=lambda name: name.endswith(EXTENSION),
         ignores=lambda _: False,
-        extension_of=lambda _: extension,
-        writes=(extension,) if settings.type else writable_extensions(),
+        extension_of=lambda source: wanted or _source_extension(source),
+        writes=(wanted,) if wanted else writable_extensions(),
     )
     plan = plan_jobs(settings, naming)
     if not plan.jobs:
         return Batch((), plan)
+    lossy = any(job.target == STREAM or job.target.suffix.lower() in LOSSY_EXTENSIONS for job in plan.jobs)
+    if settings.output_quality is not None and not lossy:
+        raise SettingsError(
+            f"{setting('output_quality', settings.output_quality)} has no effect: every output is lossless. Leave it "
+            f"out, or add {setting('type', 'jpg')}."
+        )
     return run_batch(
         plan, Decompression(settings), watcher or Watcher(), force=settings.force, workers=settings.workers
     )
@@ -66,17 +78,17 @@ class Decompression:
             OSError: The picture cannot be written.
         """
         from hpcmbal.codec.codec import decompress_container
-        from hpcmbal.codec.codec_model import find_codec_model
-        from hpcmbal.core.device import choose_device
         from hpcmbal.images.image_file import write_picture
 
         settings, data = self.settings, read_source(job.source)
         container = self._parsed(data)
-        device = str(choose_device(settings.device))
-        model = find_codec_model(container.header.model_id, settings.model_dirs, device=device)
-        picture = decompress_container(container, model, settings.scales)
+        device = "cpu" if container.header.lossless else _torch_device(settings.device)
+        picture = decompress_container(container, None, settings.scales, model_dirs=settings.model_dirs, device=device)
         image = write_picture(
-            picture, self._extension(job), quality=settings.output_quality, background=settings.background
+            picture,
+            self._extension(job, container.header.source),
+            quality=settings.output_quality or DEFAULT_OUTPUT_QUALITY,
+            background=settings.background,
         )
         write_target(job, image)
         return Outcome(job, len(data), len(image), container.header.width * container.header.height)
@@ -94,7 +106,23 @@ class Decompression:
             message = f"{error.args[0]} Decode what is complete with {setting('allow_truncated')}."
             raise BitstreamError(message) from error
 
-    def _extension(self, job: Job) -> str:
+    def _extension(self, job: Job, source: str | None) -> str:
         if self.settings.type is not None:
             return f".{self.settings.type}"
-        return job.target.suffix if job.target != STREAM and job.target.suffix else DEFAULT_IMAGE_EXTENSION
+        return job.target.suffix or EXTENSIONS.get(source or "", ".png")
+
+
+def _source_extension(path: Path) -> str:
+    """The extension of the format that the picture in a file came from; PNG's, where the file does not say."""
+    try:
+        with path.open("rb") as file:
+            header, _ = read_header(ByteReader(file.read(_HEADER_BYTES)), MAX_SIDE**2)
+    except (OSError, BitstreamError):  # told when the file is read
+        return ".png"
+    return EXTENSIONS.get(header.source or "", ".png")
+
+
+def _torch_device(wanted: str) -> str:
+    from hpcmbal.core.device import choose_device
+
+    return str(choose_device(wanted))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcmbal.codec.bitstream import MAX_SIDE, RATE_STEPS, VERSION, read_container
+from hpcmbal.codec.bitstream import MAX_SIDE, RATE_STEPS, read_container
 from hpcmbal.codec.files.job import check_signature, read_source
+from hpcmbal.codec.header import format_version
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError
 from hpcmbal.settings.coding import InfoSettings
@@ -32,14 +33,19 @@ def describe_file(data: bytes) -> dict[str, Any]:
     header = container.header
     pixels = header.width * header.height
     named = dict(zip(SEGMENTS, (segment.data for segment in container.segments), strict=False)) | container.chunks
+    if header.lossless:
+        named = {"pixels": b"".join(container.tiles), **container.chunks}
     sizes = {name: len(part) for name, part in named.items()}
     sizes = {"container": len(data) - sum(sizes.values()), **sizes}
     return {
-        "version": VERSION,
-        "model_id": header.model_id.hex(),
+        "version": format_version(data),
+        "mode": header.mode,
+        "model_id": None if header.lossless else header.model_id.hex(),
         "width": header.width,
         "height": header.height,
         "gray": header.gray,
+        "alpha": container.has_alpha,
+        "source_format": header.source,
         "quality": header.rate / RATE_STEPS or None,
         "bytes": len(data),
         "bpp": 8 * len(data) / pixels,

@@ -61,7 +61,7 @@ def test_recursive_keeps_the_tree_and_comes_back_the_same(run: Any, folder: Path
         "a.jpg.hpcm", "a.png.hpcm", "b.hpcm", "deeper/c.hpcm", "deeper/still/d.hpcm",
     }  # fmt: skip
     assert run("decompress", tmp_path / "out", "-o", tmp_path / "back", "--recursive") == 0
-    assert names(tmp_path / "back") == {"a.jpg.png", "a.png", "b.png", "deeper/c.png", "deeper/still/d.png"}
+    assert names(tmp_path / "back") == {"a.jpg", "a.png", "b.webp", "deeper/c.png", "deeper/still/d.png"}
 
 
 def test_a_link_to_a_folder_above_is_not_walked_for_ever(run: Any, tmp_path: Path) -> None:
@@ -228,6 +228,8 @@ def test_a_colour_that_is_none_and_a_quality_in_vain_are_refused(
     assert "--background whyte is no colour" in capsys.readouterr().err
     assert run("decompress", tmp_path / "a.hpcm", "-t", "png", "--output-quality", 3) == SETTINGS
     assert "--output-quality 3: has no effect on png" in capsys.readouterr().err
+    assert run("decompress", tmp_path / "a.hpcm", "-o", tmp_path / "x.tif", "--output-quality", 3) == SETTINGS
+    assert "--output-quality 3 has no effect: every output is lossless" in capsys.readouterr().err
 
 
 def test_python_does_what_the_command_does(models: Path, folder: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_folder_with_a_table(run: Any, photos: Path, tmp_path: Path, capsys: p
     table = capsys.readouterr().err
     assert all(word in table for word in ("Before", "After", "bpp", "PSNR", "dB"))
     assert run("decompress", tmp_path / "out") == 0
-    with Image.open(tmp_path / "out" / "b.png") as gray, Image.open(tmp_path / "out" / "c.png") as colour:
+    with Image.open(tmp_path / "out" / "b.jpg") as gray, Image.open(tmp_path / "out" / "c.webp") as colour:
         assert (gray.mode, colour.mode) == ("L", "RGBA")
 
 
