@@ -134,7 +134,7 @@ def test_spellings_of_the_prototype_train_the_same(training: Training) -> None:
         ("--preset standard --gamma-s1 0.01", "--gamma-s1 0.01 (balancing.gamma_s1): has no effect while"),
         ("--preset standart", "Preset 'standart' does not exist; perhaps you mean 'standard'"),
         ("--set lmbda=3", "--set lmbda=3: must be SECTION.FIELD=VALUE"),
-        ("--seed 1 --seed 2", "--seed is given twice; it takes one value."),
+        ("--seed 1 --seed 2", "--seed is given twice; it counts once."),
     ],
 )
 def test_wrong_settings_are_one_line_and_exit_code_2(
