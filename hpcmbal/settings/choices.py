@@ -42,9 +42,6 @@ GAMMAS_OVER_PROGRESS = ("linear", "cosine", "hierarchical")
 EMPHASISED = ("all", "distortion", "rate")
 """Tasks that the emphasis of scales may be about."""
 
-ANCHORS = ("jpeg", "webp", "avif", "avif-slow", "jxl", "jpeg2000", "x265", "bpg", "cjxl")
-"""Classical codecs to compare with."""
-
 TRACKERS = ("none", "wandb", "tensorboard")
 
 ANCHORS = (
