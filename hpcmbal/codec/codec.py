@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from hpcmbal.codec.bitstream import Container, read_container, write_container
+from hpcmbal.codec.choices import Choices, ModeChoice
 from hpcmbal.codec.drawn import may_be_drawn
-from hpcmbal.codec.header import DEFAULT_PIXEL_LIMIT, CodingMode
+from hpcmbal.codec.header import DEFAULT_PIXEL_LIMIT, RATE_STEPS
 from hpcmbal.codec.lossless import decode_lossless, encode_lossless, lossless_is_available
+from hpcmbal.codec.targets import OutOfReachError, Target, reach
 from hpcmbal.errors import SettingsError
 from hpcmbal.images.picture import Picture, image_of, picture_of
 
 if TYPE_CHECKING:
     from hpcmbal.codec.codec_model import CodecModel
 
-ModeChoice = Literal["auto"] | CodingMode
-MODES: tuple[str, ...] = ("auto", *get_args(CodingMode))
 ALL_SCALES = 3
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A compressed picture.
+
+    Attributes:
+        data: The bytes of the file.
+        quality: That it was coded at; None if it is lossless, or the model has one rate.
+        trials: How many times it was coded to find that quality; 0 if none was looked for.
+    """
+
+    data: bytes
+    quality: float | None = None
+    trials: int = 0
 
 
 def compress(
@@ -29,6 +45,8 @@ def compress(
     quality: float | None = None,
     *,
     mode: ModeChoice = "auto",
+    target: Target | None = None,
+    effort: int = 0,
     device: str = "cpu",
 ) -> bytes:
     """Compress an image.
@@ -36,9 +54,10 @@ def compress(
     Args:
         image: Any single image that Pillow opens; see docs/format.md for what becomes of each image mode.
         model: A loaded model, any name of one (see `hpcmbal.model_files.find`), or None for the packaged default.
-        quality: 1 (smallest) to 100 (best), 50 if None; only for models of variable rate.
-        mode: `learned`, by the model; `lossless`, exactly, for which no model is loaded; or `auto`: lossless where the
-            picture is drawn and that is no larger than the learned file.
+        quality: See `Choices`; likewise `mode`, `target` and `effort`.
+        mode: For `lossless` no model is loaded.
+        target: For example `Target("bytes", 20_000)`.
+        effort: Of the encoder; files of all efforts are decoded alike.
         device: Where to load a model that is not loaded yet.
 
     Returns:
@@ -46,61 +65,78 @@ def compress(
 
     Raises:
         DataError: The image is animated, damaged or too large for the format.
-        SettingsError: The quality is out of range, the model has one rate, or a quality was given for `lossless`.
+        SettingsError: A choice is out of range, the model has one rate, or no quality reaches the target.
         CheckpointError: There is no such model.
     """
-    check_mode(mode, quality)
+    choices = Choices(quality, target, mode, effort)
     picture = picture_of(image)
     if mode == "lossless":
-        return compress_picture(picture, None, mode=mode)
+        return code_picture(picture, None, choices).data
     from hpcmbal.codec.codec_model import CodecModel, load_codec_model
 
     loaded = model if isinstance(model, CodecModel) else load_codec_model(model, device=device)
-    return compress_picture(picture, loaded, quality, mode=mode)
+    return code_picture(picture, loaded, choices).data
 
 
 def compress_picture(
     picture: Picture, model: CodecModel | None, quality: float | None = None, *, mode: ModeChoice = "auto"
 ) -> bytes:
-    """Compress a picture, which was already converted from its image mode; see `compress`.
+    """Compress a picture, which was already converted from its image mode; see `compress`."""
+    return code_picture(picture, model, Choices(quality, mode=mode)).data
+
+
+def code_picture(
+    picture: Picture, model: CodecModel | None, choices: Choices, progress: Callable[[float], None] | None = None
+) -> Compressed:
+    """Compress a picture, and say how; see `compress`.
 
     Args:
         picture: What to code.
-        model: Needed unless `mode` is `lossless`.
-        quality: Of the learned file.
-        mode: See `compress`.
+        model: Needed unless the mode is `lossless`.
+        choices: How to code it.
+        progress: Is told the share of an effort that is done, 0 to 1.
     """
-    check_mode(mode, quality)
-    if mode == "lossless":
-        return write_container(encode_lossless(picture))
+    if choices.mode == "lossless":
+        return Compressed(write_container(encode_lossless(picture)))
     if model is None:
-        raise SettingsError(f"Mode {mode} needs a model. Give one, or choose the mode lossless.")
-    from hpcmbal.codec.learned import encode_learned
+        raise SettingsError(f"Mode {choices.mode} needs a model. Give one, or choose the mode lossless.")
+    exact = _exact_if_drawn(picture) if choices.mode == "auto" else None
+    target, pixels = choices.target, picture.pixels.shape[0] * picture.pixels.shape[1]
+    if exact is not None and target is not None and target.allows(len(exact.data), pixels):
+        return exact
+    try:
+        learned = _learned(picture, model, choices, progress)
+    except OutOfReachError:
+        if exact is not None and target is not None and target.kind == "psnr":
+            return exact
+        raise
+    return learned if exact is None or len(exact.data) > len(learned.data) else exact
 
-    learned = write_container(encode_learned(picture, model, quality))
-    return learned if mode == "learned" else smaller(picture, learned)
 
-
-def smaller(picture: Picture, learned: bytes) -> bytes:
-    """The lossless file of a drawn picture, if it is no larger than its learned one; else the learned one."""
+def _exact_if_drawn(picture: Picture) -> Compressed | None:
+    """The lossless file of a picture that may be drawn."""
     if not (may_be_drawn(picture.pixels) and lossless_is_available()):
-        return learned
-    lossless = write_container(encode_lossless(picture))
-    return lossless if len(lossless) <= len(learned) else learned
+        return None
+    return Compressed(write_container(encode_lossless(picture)))
 
 
-def check_mode(mode: str, quality: float | None) -> None:
-    """Check a coding mode against the other choices.
+def _learned(
+    picture: Picture, model: CodecModel, choices: Choices, progress: Callable[[float], None] | None
+) -> Compressed:
+    from hpcmbal.codec.learned import LearnedEncoder
 
-    Raises:
-        SettingsError: There is no such mode, or a quality was given for pixels that are kept exactly.
-    """
-    if mode not in MODES:
-        raise SettingsError(f"The mode should be one of {', '.join(MODES)}. Found {mode!r}.")
-    if mode == "lossless" and quality is not None:
-        raise SettingsError(
-            f"A lossless file keeps every pixel: quality {quality:g} has no effect. Leave --quality out, or --lossless."
-        )
+    encoder = LearnedEncoder(picture, model)
+    target, trials = choices.target, 0
+    if target is None:
+        rate = model.rate_of(choices.quality)
+        coded = encoder.refined(rate, choices.effort, progress)
+    else:
+        reached = reach(encoder, target)
+        coded, rate, trials = reached.coded, reached.rate, reached.trials
+        if choices.effort:
+            refined = encoder.refined(rate, choices.effort, progress)
+            coded = refined if target.met_by(encoder, refined) else coded
+    return Compressed(write_container(coded.container), rate / RATE_STEPS or None, trials)
 
 
 def decompress(

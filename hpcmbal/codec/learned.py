@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpcmbal.codec.bitstream import Container
+from hpcmbal.codec.bitstream import Container, write_container
 from hpcmbal.codec.codec_model import CodecModel
-from hpcmbal.codec.header import MAX_SIDE, Header
+from hpcmbal.codec.header import MAX_SIDE, RATE_STEPS, Header
 from hpcmbal.codec.metadata import metadata_chunks, read_metadata, stored_source
 from hpcmbal.codec.plane import decode_plane, encode_plane
+from hpcmbal.codec.refine import Progress, refine_latents
 from hpcmbal.codec.streaming import Pixels, analyse, synthesise
+from hpcmbal.codec.verify import mean_squared_error
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
-from hpcmbal.errors import BitstreamError, DataError
+from hpcmbal.errors import BitstreamError, DataError, SettingsError, setting
 from hpcmbal.images.picture import Picture
 
 
@@ -72,6 +74,43 @@ class LearnedEncoder:
         header = Header(self.model.model_id, width, height, rate, self.picture.gray, source=stored_source(self.picture))
         return Coded(Container(header, tuple(latents.segments[0]), self._chunks), latents.y_hat)
 
+    def refined(self, rate: int, effort: int, progress: Progress | None = None) -> Coded:
+        """The file at a rate, its latents refined by gradient; or as it is without, if that is better by J.
+
+        Args:
+            rate: See `encode`.
+            effort: 0 to 9; the steps of each are in `hpcmbal.codec.refine`.
+            progress: Is told how far it is.
+
+        Raises:
+            SettingsError: The model does not say at which lmbda it codes.
+        """
+        y, z = self.latents(rate)
+        plain = self.coded(y, z, rate)
+        if not effort:
+            return plain
+        lmbda = self.model.rates.lmbda_at(rate / RATE_STEPS if rate else None)
+        if lmbda is None:
+            raise SettingsError(
+                f"{setting('effort', effort)} weighs bits against errors, and {self.model.name} does not say how: it was "
+                f"not trained here. Leave {setting('effort')} out, or take another model."
+            )
+        refined = self.coded(*refine_latents(self.model.network, self._tile, y, z, lmbda=lmbda, effort=effort, progress=progress), rate)
+        return min(plain, refined, key=lambda coded: self.cost(coded, lmbda))
+
+    def cost(self, coded: Coded, lmbda: float) -> float:
+        """J of a file: its bits per pixel + lmbda * MSE, with the MSE in squared steps of 255."""
+        height, width = self.picture.pixels.shape[:2]
+        bpp = 8 * len(write_container(coded.container)) / (height * width)
+        return bpp + lmbda * mean_squared_error(self.picture.pixels, self.pixels(coded))
+
+    def _tile(self, part: tuple[slice, slice]) -> Tensor:
+        """The picture where some latents are, `[1, 3, rows, columns]` in [0, 1], without what lies beyond its edge."""
+        rows, columns = (slice(side.start * LATENT_STRIDE, side.stop * LATENT_STRIDE) for side in part)
+        pixels = self.picture.pixels[rows, columns]
+        planes = np.repeat(pixels[None], 3, axis=0) if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        return torch.from_numpy(np.ascontiguousarray(planes)).to(self.model.device).float()[None] / 255
+
     def pixels(self, coded: Coded) -> Pixels:
         """What a decoder makes of the file, `[H, W, 3]` or `[H, W]` uint8, without decoding its segments."""
         return _pixels(self.model, coded.y_hat, coded.container.header)
@@ -88,21 +127,6 @@ class LearnedEncoder:
         if self.picture.alpha is not None:
             chunks["alpha"] = encode_plane(self.picture.alpha)
         return chunks
-
-
-def encode_learned(picture: Picture, model: CodecModel, quality: float | None = None) -> Container:
-    """A file that the model decodes to nearly this picture.
-
-    Args:
-        picture: What to code.
-        model: The model.
-        quality: 1 (smallest) to 100 (best), 50 if None; only for models of variable rate.
-
-    Raises:
-        DataError: A side has more than 65,535 pixels.
-        SettingsError: The quality is out of range, or the model has one rate.
-    """
-    return LearnedEncoder(picture, model).encode(model.rate_of(quality)).container
 
 
 def decode_learned(container: Container, model: CodecModel, scales: int) -> Picture:

@@ -1,0 +1,49 @@
+"""How a picture is coded, as far as the caller chooses; checked in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from hpcmbal.codec.header import CodingMode
+from hpcmbal.codec.targets import Target
+from hpcmbal.errors import SettingsError, setting
+
+ModeChoice = Literal["auto"] | CodingMode
+MODES: tuple[str, ...] = ("auto", *get_args(CodingMode))
+HIGHEST_EFFORT = 9
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How a picture is coded.
+
+    Attributes:
+        quality: 1 (smallest) to 100 (best), 50 if None; only for models of variable rate.
+        target: What the file should reach, instead of a quality.
+        mode: `learned`, by the model; `lossless`, exactly, for which no model is needed; or `auto`: lossless where the
+            picture is drawn and that is no larger than the learned file.
+        effort: 0 (one pass) to 9 (slowest, smallest): refine learned files before they are written.
+
+    Raises:
+        SettingsError: A choice is out of range, or has no effect beside another.
+    """
+
+    quality: float | None = None
+    target: Target | None = None
+    mode: ModeChoice = "auto"
+    effort: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise SettingsError(f"{setting('mode')} should be one of {', '.join(MODES)}. Found {self.mode!r}.")
+        given = {"quality": self.quality, "target": self.target, "effort": self.effort or None}
+        vain = [name for name, value in given.items() if value is not None]
+        if self.mode == "lossless" and vain:
+            raise SettingsError(
+                f"A lossless file keeps every pixel: {' and '.join(map(setting, vain))} cannot change it."
+            )
+        if self.quality is not None and self.target is not None:
+            raise SettingsError(f"Give {setting('quality')} or a target for it to be found, not both.")
+        if not 0 <= self.effort <= HIGHEST_EFFORT:
+            raise SettingsError(f"{setting('effort')} should be 0 to {HIGHEST_EFFORT}. Found {self.effort}.")
