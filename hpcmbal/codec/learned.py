@@ -92,10 +92,12 @@ class LearnedEncoder:
         lmbda = self.model.rates.lmbda_at(rate / RATE_STEPS if rate else None)
         if lmbda is None:
             raise SettingsError(
-                f"{setting('effort', effort)} weighs bits against errors, and {self.model.name} does not say how: it was "
-                f"not trained here. Leave {setting('effort')} out, or take another model."
+                f"{setting('effort', effort)} weighs bits against errors, and {self.model.name} does not say how: it "
+                f"was not trained here. Leave {setting('effort')} out, or take another model."
             )
-        refined = self.coded(*refine_latents(self.model.network, self._tile, y, z, lmbda=lmbda, effort=effort, progress=progress), rate)
+        refined = self.coded(
+            *refine_latents(self.model.network, self._tile, y, z, lmbda=lmbda, effort=effort, progress=progress), rate
+        )
         return min(plain, refined, key=lambda coded: self.cost(coded, lmbda))
 
     def cost(self, coded: Coded, lmbda: float) -> float:

@@ -30,7 +30,7 @@ class Goal:
     def near(self, found: float) -> bool:
         """Whether a value is within the bound, and so little inside of it that the search may end."""
         room = self.tolerance * (self.value if self.at_most else 1.0)
-        return self.met_by(found) and abs(found - self.value) <= room
+        return room > 0 and self.met_by(found) and abs(found - self.value) <= room
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,8 @@ class _Search:
         height, width = self._x.shape[2:]
         x_hat = model.synthesise(y_hat, self._lmbda)[..., :height, :width]
         mse = (x_hat - self._x).square().mean()
-        return bits / (height * width) + self._lmbda * 255**2 * mse
+        loss: Tensor = bits / (height * width) + self._lmbda * 255**2 * mse
+        return loss
 
     def _rounded(self, v: Tensor, temperature: float) -> Tensor:
         """`v` between the integers below and above, drawn from the relaxed choice between them (equation 9 there)."""
