@@ -10,13 +10,12 @@ from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
-from hpcmbal.evaluation.codecs.video import VIDEO_CODECS, VideoAnchor
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import read_header
 from hpcmbal.plotting.labels import visible
 
 
-def build_anchor(name: str) -> PillowAnchor | ProgramAnchor | VideoAnchor:
+def build_anchor(name: str) -> PillowAnchor | ProgramAnchor:
     """The classical codec of that name.
 
     Raises:
@@ -27,9 +26,7 @@ def build_anchor(name: str) -> PillowAnchor | ProgramAnchor | VideoAnchor:
         return PillowAnchor(name)
     if name in PROGRAMS:
         return ProgramAnchor(name)
-    if name in VIDEO_CODECS:
-        return VideoAnchor(name)
-    raise SettingsError(f"No anchor '{name}'. Choose from: {', '.join([*PILLOW_FORMATS, *VIDEO_CODECS, *PROGRAMS])}.")
+    raise SettingsError(f"No anchor '{name}'. Choose from: {', '.join([*PILLOW_FORMATS, *PROGRAMS])}.")
 
 
 def build_models(

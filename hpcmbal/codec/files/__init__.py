@@ -1,1 +1,0 @@
-"""Many files through the codec: which become which, the work on each, and what came of it."""
