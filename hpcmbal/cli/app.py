@@ -45,6 +45,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "plot-run": LazyCommand("hpcmbal.cli.plot_run", "Draw the curves of trainings from their logs."),
     "plot-gammas": LazyCommand("hpcmbal.cli.plot_gammas", "Draw the gamma strategies."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
+    "plugins": LazyCommand("hpcmbal.cli.plugins", "Show what installed packages add."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
     "export-checkpoint": LazyCommand("hpcmbal.cli.export_checkpoint", "Write weights as CompressAI's tools read them."),
 }

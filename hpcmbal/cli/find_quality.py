@@ -72,7 +72,11 @@ def _model(pixels: RgbImage, name: str, device: str) -> tuple[Coder, QualityScal
 
 
 def _anchor(pixels: RgbImage, name: str) -> tuple[Coder, QualityScale]:
+    from hpcmbal.evaluation.codecs.anchors import PillowAnchor
+    from hpcmbal.evaluation.codecs.external import ProgramAnchor
     from hpcmbal.evaluation.codecs.selection import build_anchor
 
     codec = build_anchor(name)
+    if not isinstance(codec, PillowAnchor | ProgramAnchor):
+        raise SettingsError(f"'{name}' is a plug-in with fixed operating points, of which no quality can be asked.")
     return partial(codec.code_at, pixels), codec.scale

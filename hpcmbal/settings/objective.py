@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import FloatTriple, Section, one_of
+from hpcmbal.settings.section import FloatTriple, Options, Section, one_of
 
 
 def _listed(metric: str) -> str:
@@ -55,9 +55,11 @@ class LossSettings(Section):
         description="Weigh each image's J by (middle / lambda) to this power, the middle being that of the range drawn "
         "(variable_rate): J grows with lambda, so that without it the large lambdas own the gradient.",
     )
-    tasks: Annotated[str, one_of(choices.TASKS)] = Field(
-        "total", description="Tasks that J is split into: total (1), two (distortion, bpp), five (per scale)."
+    tasks: Annotated[str, one_of(choices.TASKS, "losses")] = Field(
+        "total",
+        description="Tasks that J is split into: total (1), two (distortion, bpp), five (per scale); or a plug-in.",
     )
+    options: Options = Field(default_factory=dict, description="What a plug-in for the loss wants to know.")
     decomposition: Annotated[str, one_of(choices.DECOMPOSITIONS)] = Field(
         "measured", description="How five tasks share J: measured per scale, fixed shares, or learned shares."
     )
@@ -67,9 +69,10 @@ class LossSettings(Section):
 class BalancingSettings(Section):
     """How the tasks are weighted against each other while training (DESIGN, sections 3 and 4)."""
 
-    name: Annotated[str, one_of(choices.BALANCERS)] = Field(
-        "none", description="Balancing: none, linear, log1p, log (these three learn weights), qp, torchjd."
+    name: Annotated[str, one_of(choices.BALANCERS, "balancers")] = Field(
+        "none", description="Balancing: none, linear, log1p, log (these three learn weights), qp, torchjd, a plug-in."
     )
+    options: Options = Field(default_factory=dict, description="What a plug-in for the balancing wants to know.")
     w_lr: float = Field(
         0.025, ge=0, description="Learning rate of the task logits (Adam); 0 leaves the weights as scale_weights say."
     )

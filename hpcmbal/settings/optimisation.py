@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import FloatPair, FloatTuple, Section, one_of
+from hpcmbal.settings.section import FloatPair, FloatTuple, Options, Section, one_of
 
 
 class OptimizerSettings(Section):
     """The optimiser of the network's weights; independent of the balancing."""
 
-    name: Annotated[str, one_of(choices.OPTIMIZERS)] = Field(
-        "adam", description=f"Optimiser: {', '.join(choices.OPTIMIZERS)}."
+    name: Annotated[str, one_of(choices.OPTIMIZERS, "optimizers")] = Field(
+        "adam", description=f"Optimiser: {', '.join(choices.OPTIMIZERS)}, or a plug-in."
     )
+    options: Options = Field(default_factory=dict, description="What a plug-in for the optimiser wants to know.")
     learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate, reached after the warm-up.")
     betas: FloatPair = Field((0.9, 0.999), description="Decay of the first and second moments, each in [0, 1).")
     eps: float = Field(1e-8, gt=0, description="Added to the denominator of the update.")
@@ -37,9 +38,11 @@ class OptimizerSettings(Section):
 class ScheduleSettings(Section):
     """The learning rate as a function of the fraction of training done."""
 
-    name: Annotated[str, one_of(choices.SCHEDULES)] = Field(
-        "cosine", description=f"Course of the learning rate after the warm-up: {', '.join(choices.SCHEDULES)}."
+    name: Annotated[str, one_of(choices.SCHEDULES, "schedules")] = Field(
+        "cosine",
+        description=f"Course of the learning rate after the warm-up: {', '.join(choices.SCHEDULES)}, or a plug-in.",
     )
+    options: Options = Field(default_factory=dict, description="What a plug-in for the schedule wants to know.")
     warmup_steps: int = Field(100, ge=0, description="Steps over which the learning rate rises linearly from zero.")
     milestones: FloatTuple = Field(
         (0.8,), description="Fractions of the training at which the rate is multiplied by factor (step)."

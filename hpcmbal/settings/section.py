@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 
 from hpcmbal.settings.check import CHECKED, STORED, Condition, Contradiction, check, layer_of
+from hpcmbal.settings.plugins import PluginKind, plugin_names
 
 
 class Section(BaseModel):
@@ -58,15 +60,33 @@ class CommandSettings(Section):
         return handler(values)
 
 
-def one_of(names: tuple[str, ...]) -> AfterValidator:
-    """Validator for a name that must be in `names`."""
+def one_of(names: tuple[str, ...], plugins: PluginKind | None = None) -> AfterValidator:
+    """Validator for a name that must be in `names`, or be a plug-in of that kind."""
 
     def check_name(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"must be one of {', '.join(names)}")
+        if value in names:
+            return value
+        added = plugin_names(plugins) if plugins else ()
+        if value not in added:
+            raise ValueError(f"must be one of {', '.join([*names, *added])}")
         return value
 
     return AfterValidator(check_name)
+
+
+def _read_options(value: object) -> object:
+    """Options may be typed as YAML: `{beta: 0.9, steps: 3}`."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError("must be a mapping, for example {beta: 0.9, steps: 3}") from None
+
+
+OptionValue = bool | int | float | str | None
+Options = Annotated[dict[str, OptionValue | list[OptionValue]], BeforeValidator(_read_options)]
+"""What a plug-in wants to know beside the settings that all of its kind have."""
 
 
 def _split_commas(value: object) -> object:

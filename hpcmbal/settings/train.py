@@ -13,6 +13,7 @@ from hpcmbal.settings.choices import FAMO_BALANCERS, GAMMAS_OVER_PROGRESS, LMBDA
 from hpcmbal.settings.effect import TAKES_EFFECT_IF
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
+from hpcmbal.settings.plugins import OWN_NAMES
 from hpcmbal.settings.section import CommandSettings
 from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSettings
 
@@ -49,7 +50,7 @@ class TrainSettings(CommandSettings):
 
     def contradictions(self) -> list[Contradiction]:
         """See `CommandSettings`."""
-        loss, found = self.loss, []
+        loss, found = self.loss, self._plugin_contradictions()
         if self.training.epochs is None and self.training.max_steps is None:
             found += self._unknown_length_contradictions()
         if self.balancing.name != "none" and loss.tasks == "total":
@@ -66,6 +67,25 @@ class TrainSettings(CommandSettings):
             rule = f"ms-ssim needs patches of at least {MIN_MS_SSIM_PATCH} pixels"
             found.append(Contradiction("data.patch_size", rule, ("loss.metric",)))
         return found + (self._variable_rate_contradictions() if loss.variable_rate else [])
+
+    def _plugin_contradictions(self) -> list[Contradiction]:
+        """Options for plug-ins, given to parts of our own."""
+        chosen = {
+            "optimizer": (self.optimizer.name, self.optimizer.options, "name"),
+            "schedule": (self.schedule.name, self.schedule.options, "name"),
+            "loss": (self.loss.tasks, self.loss.options, "tasks"),
+            "balancing": (self.balancing.name, self.balancing.options, "name"),
+        }
+        own = {*OWN_NAMES["optimizers"], *OWN_NAMES["schedules"], *OWN_NAMES["losses"], *OWN_NAMES["balancers"]}
+        return [
+            Contradiction(
+                f"{section}.options",
+                f"is for plug-ins, and '{name}' is hpcmbal's own; leave it out",
+                (f"{section}.{by}",),
+            )
+            for section, (name, options, by) in chosen.items()
+            if options and name in own
+        ]
 
     def _unknown_length_contradictions(self) -> list[Contradiction]:
         """What needs to know how many steps there will be."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.settings.plugins import load_plugin
 
 if TYPE_CHECKING:
     from hpcmbal.settings import ScheduleSettings
@@ -60,16 +60,15 @@ def learning_rate_factor(settings: ScheduleSettings, step_number: int, total_ste
     Raises:
         SettingsError: The schedule is unknown.
     """
-    if settings.name not in SCHEDULES:
-        raise SettingsError(f"Unknown schedule '{settings.name}'. Choose one of: {', '.join(SCHEDULES)}.")
+    schedule: Schedule = SCHEDULES.get(settings.name) or load_plugin("schedules", settings.name)
     warm_up = min(1.0, (step_number + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
     if total_steps is None:
-        return warm_up * SCHEDULES[settings.name](settings, 0.0)
+        return warm_up * schedule(settings, 0.0)
     begin = settings.decay_start
     if settings.name == "wsd" and begin is not None:
         done = (step_number - begin) / max(1, total_steps - begin)
         return warm_up * (_decayed(settings, done, peak=settings.decay_from) if done > 0 else settings.decay_from)
-    return warm_up * SCHEDULES[settings.name](settings, step_number / total_steps)
+    return warm_up * schedule(settings, step_number / total_steps)
 
 
 def decay_step(settings: ScheduleSettings, total_steps: int | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.settings.plugins import load_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,8 +140,10 @@ def build_balancer(settings: BalancingSettings, task_names: Sequence[str]) -> Ba
         SettingsError: The name is unknown; or these tasks cannot be balanced so.
         MissingExtraError: The balancing needs a package that is not installed.
     """
-    if settings.name not in BALANCERS:
-        raise SettingsError(f"Unknown balancing '{settings.name}'. Choose one of: {', '.join(BALANCERS)}.")
-    module, _, factory = BALANCERS[settings.name].partition(":")
-    balancer: Balancer = getattr(import_module(module), factory)(settings, tuple(task_names))
+    if settings.name in BALANCERS:
+        module, _, name = BALANCERS[settings.name].partition(":")
+        factory = getattr(import_module(module), name)
+    else:
+        factory = load_plugin("balancers", settings.name)
+    balancer: Balancer = factory(settings, tuple(task_names))
     return balancer

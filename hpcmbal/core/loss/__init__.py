@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from hpcmbal.core.loss.hierarchical import AdaptiveHierarchicalLoss, HierarchicalLoss
 from hpcmbal.core.loss.rate_distortion import ImageWeighting, RateDistortionLoss
 from hpcmbal.core.loss.tasks import FIVE_TASKS, TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
+from hpcmbal.settings.choices import TASKS
+from hpcmbal.settings.plugins import load_plugin
 
 if TYPE_CHECKING:
     from hpcmbal.settings import LossSettings
@@ -33,6 +35,9 @@ def build_loss(settings: LossSettings, lmbda_middle: float = 1.0) -> RateDistort
         lmbda_middle: The lmbda whose images count one.
     """
     weighting = ImageWeighting(settings.lmbda_power, lmbda_middle)
+    if settings.tasks not in TASKS:
+        loss: RateDistortionLoss = load_plugin("losses", settings.tasks)(settings, weighting)
+        return loss
     if settings.tasks != "five":
         return RateDistortionLoss(metric=settings.metric, tasks=settings.tasks, weighting=weighting)
     if settings.decomposition == "learned":

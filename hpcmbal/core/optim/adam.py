@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def build_adam(settings: OptimizerSettings, parameters: ParameterKinds) -> torch.optim.Optimizer:
     """Torch's Adam with batched tensor operations; weight decay is decoupled (AdamW)."""
     return torch.optim.AdamW(
-        [{"params": parameters.all()}, *parameters.own_groups],
+        parameters.groups(),
         lr=settings.learning_rate,
         betas=settings.betas,
         eps=settings.eps,

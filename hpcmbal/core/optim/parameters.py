@@ -35,6 +35,10 @@ class ParameterKinds:
         """Every parameter that follows the main learning rate."""
         return [*self.matrices, *self.depthwise, *self.vectors]
 
+    def groups(self) -> list[ParameterGroup]:
+        """Parameter groups for an optimiser that treats all alike."""
+        return [{"params": self.all()}, *self.own_groups]
+
 
 def sort_parameters(model: nn.Module, own_groups: Iterable[ParameterGroup] = ()) -> ParameterKinds:
     """Sort the trainable parameters of `model`; each appears once, in the order of the model's modules."""

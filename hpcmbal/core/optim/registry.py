@@ -1,4 +1,4 @@
-"""Optimisers by name. A new one is a file with a `build_...` function and a line here."""
+"""Optimisers by name. A new one is a file with a `build_...` function and a line here, or a plug-in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpcmbal.core.optim.cautious_adam import build_cautious_adam
 from hpcmbal.core.optim.muon import build_muon
 from hpcmbal.core.optim.parameters import ParameterGroup, ParameterKinds, sort_parameters
 from hpcmbal.core.optim.soap import build_soap
-from hpcmbal.errors import SettingsError
+from hpcmbal.settings.plugins import load_plugin
 
 if TYPE_CHECKING:
     from hpcmbal.settings import OptimizerSettings
@@ -44,6 +44,6 @@ def build_optimizer(
     Raises:
         SettingsError: The name is unknown; the message lists those that exist.
     """
-    if settings.name not in OPTIMIZERS:
-        raise SettingsError(f"Unknown optimizer '{settings.name}'. Choose one of: {', '.join(OPTIMIZERS)}.")
-    return OPTIMIZERS[settings.name](settings, sort_parameters(model, own_groups))
+    factory = OPTIMIZERS.get(settings.name) or load_plugin("optimizers", settings.name)
+    optimizer: torch.optim.Optimizer = factory(settings, sort_parameters(model, own_groups))
+    return optimizer

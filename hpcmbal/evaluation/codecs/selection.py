@@ -9,14 +9,16 @@ from pathlib import Path
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
+from hpcmbal.evaluation.codecs.image_codec import ImageCodec
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import read_header
 from hpcmbal.plotting.labels import visible
+from hpcmbal.settings.plugins import load_plugin, plugin_names
 
 
-def build_anchor(name: str) -> PillowAnchor | ProgramAnchor:
-    """The classical codec of that name.
+def build_anchor(name: str) -> ImageCodec:
+    """The codec of that name, one of ours or a plug-in.
 
     Raises:
         SettingsError: There is none, or it cannot run here.
@@ -26,7 +28,11 @@ def build_anchor(name: str) -> PillowAnchor | ProgramAnchor:
         return PillowAnchor(name)
     if name in PROGRAMS:
         return ProgramAnchor(name)
-    raise SettingsError(f"No anchor '{name}'. Choose from: {', '.join([*PILLOW_FORMATS, *PROGRAMS])}.")
+    if name in plugin_names("codecs"):
+        codec: ImageCodec = load_plugin("codecs", name)()
+        return codec
+    known = [*PILLOW_FORMATS, *PROGRAMS, *plugin_names("codecs")]
+    raise SettingsError(f"No anchor '{name}'. Choose from: {', '.join(known)}.")
 
 
 def build_models(
