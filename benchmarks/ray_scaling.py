@@ -27,14 +27,15 @@ os.environ.update(RAY_worker_niceness="0", OMP_NUM_THREADS="1")
 
 import torch
 
-from hpcmbal.cli.batch import Job, run_jobs
-from hpcmbal.cli.batch_engine import run_jobs_on
-from hpcmbal.cli.coding_options import MAX_PIXELS, Device
-from hpcmbal.cli.compress import Compression
+from hpcmbal.codec.files.batch import Watcher, run_batch, run_batch_on
+from hpcmbal.codec.files.compress import Compression
+from hpcmbal.codec.files.job import Job
+from hpcmbal.codec.files.plan import Plan
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
+from hpcmbal.settings.coding import CompressSettings
 
 ALL_CPUS = sorted(os.sched_getaffinity(0))
 WITHOUT_RAY = 0
@@ -42,17 +43,16 @@ WITHOUT_RAY = 0
 
 def compress_all(engine: Any, images: TestImages, model: Path, quality: float) -> int:
     """Compress every image once; the number of files."""
-    work = Compression(str(model), quality, Device.CPU, MAX_PIXELS, verify=False)
+    work = Compression(CompressSettings(inputs=tuple(images.paths), model=str(model), quality=quality), "cpu")
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [Job(path, Path(folder) / f"{number}.hpcm") for number, path in enumerate(images.paths)]
+        plan = Plan(tuple(Job(path, Path(folder) / f"{number}.hpcm") for number, path in enumerate(images.paths)))
         if engine is None:
-            outcomes = run_jobs(jobs, work, workers=1, force=False)
+            batch = run_batch(plan, work, Watcher(), workers=1, force=False)
         else:
-            outcomes = run_jobs_on(engine, jobs, work, force=False)
-    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if failed:
-        raise failed[0]
-    return len(jobs)
+            batch = run_batch_on(engine, plan, work, Watcher(), force=False)
+    if batch.failed:
+        raise batch.failed[0].error or AssertionError
+    return len(plan.jobs)
 
 
 def evaluate_all(engine: Any, images: TestImages, model: Path, quality: float) -> int:

@@ -13,26 +13,47 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import os
 import secrets
 import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from hpcmbal.errors import DataError, setting
 
 PARTIAL_PREFIX, PARTIAL_SUFFIX = ".hpcmbal-", ".partial"
 """Around the random name of what is not finished. It does not hold the final name, which may fill all 255 bytes."""
 
 ABANDONED_SECONDS = 60.0
 """Age at which an unfinished folder that no process holds may be taken for one of a process that was killed."""
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, force: bool) -> None:
+    """Refuse to destroy: what is about to be written must be no input, and exist already only with `force`.
+
+    Pipes and devices are not destroyed by being written into, so they need no `force`.
+
+    Raises:
+        DataError: An output is one of the inputs, after following links, or exists.
+    """
+    inputs = list(inputs)
+    places = {os.path.realpath(path): path for path in inputs}
+    files = {(found.st_dev, found.st_ino) for path in inputs if (found := _found(path)) is not None}
+    for output in outputs:
+        found = _found(output)
+        if os.path.realpath(output) in places or (found is not None and (found.st_dev, found.st_ino) in files):
+            raise DataError(f"{output} is an input too, and would be destroyed. Choose another {setting('output')}.")
+        if found is None or force:
+            continue
+        if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
+            raise DataError(
+                f"{output} exists already. Overwrite it with {setting('force')}, or choose another {setting('output')}."
+            )
 
 
 def write_bytes(path: Path, data: bytes, *, readable_as: Path | None = None) -> None:
@@ -84,15 +105,11 @@ def replacement(path: Path, *, readable_as: Path | None = None) -> Iterator[IO[b
     Raises:
         OSError: It cannot be written; what was there before is untouched.
     """
-    with _staged(path, readable_as) as partial:
-        raw = _File(os.open(partial, os.O_WRONLY | os.O_NOFOLLOW), "wb")
-        try:
-            with io.BufferedWriter(raw) as file:
-                yield file
-        except Exception as error:
-            if raw.failure is not None and error is not raw.failure:
-                raise raw.failure from error
-            raise
+    with (
+        _staged(path, readable_as) as partial,
+        os.fdopen(os.open(partial, os.O_WRONLY | os.O_NOFOLLOW), "wb") as file,
+    ):
+        yield file
 
 
 @contextmanager
@@ -126,18 +143,11 @@ def folder_replacement(folder: Path) -> Iterator[Path]:
     _flush_folder(place.parent)
 
 
-class _File(io.FileIO):
-    """A file that remembers why it could not be written: libraries in between report a full disk in their own ways."""
-
-    failure: OSError | None = None
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        """Write as `io.FileIO` does."""
-        try:
-            return super().write(data)
-        except OSError as error:
-            self.failure = error
-            raise
+def _found(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -37,6 +37,11 @@ def setting(path: str, value: object = None) -> str:
     return _BEGIN + path + ("" if value is None else f"{_VALUE}{shown_value(value)}") + _END
 
 
+def told(text: str, words: Words = python_words) -> str:
+    """A text with the settings that it mentions in `words`."""
+    return _MENTION.sub(lambda found: words(found[1], found[2]), text)
+
+
 def shown_value(value: object) -> str:
     """A setting's value as one would type it."""
     if isinstance(value, list | tuple):
@@ -59,7 +64,7 @@ class HpcmbalError(Exception):
 
     def told(self, words: Words) -> str:
         """The message, with the settings that it mentions in `words`."""
-        return _MENTION.sub(lambda found: words(found[1], found[2]), super().__str__())
+        return told(super().__str__(), words)
 
 
 class HpcmbalWarning(UserWarning):

@@ -220,9 +220,9 @@ def _engine(options: AblateOptions, plan: Plan) -> AbstractContextManager[LocalE
 
         cpus = 1 if options.cpus_per_run is None else options.cpus_per_run
         return RayEngine(options.address, cpus, options.gpus_per_run or 0)
+    from hpcmbal.core.device import choose_device
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.engines.threads import available_cpus
-    from hpcmbal.training.distributed import choose_device
 
     at_once = available_cpus() if choose_device(plan.runs[0].settings.training.device).type == "cpu" else 1
     return nullcontext(LocalEngine(options.jobs or min(at_once, len(plan.runs))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
@@ -15,10 +14,10 @@ import typer
 from typer.core import TyperGroup
 
 from hpcmbal import __version__
+from hpcmbal.cli.repeated import refuse_repeated_options
 from hpcmbal.cli.spelling import accept_prototype_spelling
+from hpcmbal.cli.text import error_text
 from hpcmbal.errors import HpcmbalError
-from hpcmbal.plotting.labels import visible
-from hpcmbal.settings.flags import command_line_words
 
 DEBUG_FLAG = "--debug"
 DEBUG_VARIABLE = "HPCMBAL_DEBUG"
@@ -60,6 +59,7 @@ class LazyGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             command = typer.main.get_command(importlib.import_module(COMMANDS[name].module).app)
+            refuse_repeated_options(command)
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -123,10 +123,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except HpcmbalError as error:
-        _show(error.told(command_line_words), debug)
+        _show(error_text(error), debug)
         return error.exit_code
     except OSError as error:
-        _show(_explain(error), debug)
+        _show(error_text(error), debug)
         return EXIT_OS_ERROR
 
 
@@ -138,16 +138,4 @@ def _run(arguments: list[str]) -> NoReturn:
 def _show(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    # A message may hold names from anywhere, and a terminal obeys what it is sent.
-    sys.stderr.write("hpcmbal: " + "\n".join(visible(line) for line in message.split("\n")) + "\n")
-
-
-def _explain(error: OSError) -> str:
-    """What the operating system refused, and what to do about it."""
-    where = f" ({error.filename})" if error.filename else ""
-    what = (error.strerror or str(error)).lower()
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{what}{where}. What was saved before is intact; free some space or write elsewhere."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{what}{where}. Choose a place that you may read and write, or change its permissions."
-    return f"{what}{where}."
+    sys.stderr.write(f"hpcmbal: {message}\n")

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from hpcmbal.cli.command import Look, command_app, settings_command
+from hpcmbal.cli.text import tell
+from hpcmbal.cli.words import packaged_models
+from hpcmbal.settings.weights import ExportSettings
 
-import typer
+EXAMPLES = """
+hpcmbal export-checkpoint runs/standard-nano -o standard-nano.pth
+"""
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = command_app()
 
 
-@app.command(
+@settings_command(
+    app,
     "export-checkpoint",
-    epilog="[bold]Example[/bold]: hpcmbal export-checkpoint runs/standard-nano -o standard-nano.pth",
+    ExportSettings,
+    examples=EXAMPLES,
+    looks={
+        "model": Look(metavar="MODEL", argument=True, complete=packaged_models),
+        "output": Look("-o", "FILE"),
+        "force": Look("-f"),
+    },
 )
-def export_checkpoint(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Packaged model's name, model file, checkpoint, run or id.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The state dict to write (.pth).")],
-) -> None:
+def export_command(settings: ExportSettings) -> None:
     """Write a model's weights as a PyTorch state dict, which CompressAI's eval_model and torch.load read."""
-    from hpcmbal.model_files.find import find_model
-    from hpcmbal.model_files.store import export_state_dict
+    from hpcmbal.model_files.transfer import export_checkpoint
 
-    header = export_state_dict(find_model(model), output)
-    typer.echo(f"{output}: {header.variant}. CompressAI's tools take it with -a {header.variant} -p {output}.")
+    name = export_checkpoint(settings).variant
+    tell(f"{settings.output}: {name}. CompressAI's tools take it with -a {name} -p {settings.output}.")

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from hpcmbal.cli.command import Look, command_app, settings_command
+from hpcmbal.cli.text import tell
+from hpcmbal.settings.pictures import PlotGammasSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from hpcmbal.plotting.gammas import GammaRow
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+EXAMPLES = """
+hpcmbal plot-gammas
+hpcmbal plot-gammas --epochs 500 --gamma-s1 0.01 -o gammas.svg --csv gammas.csv
+"""
+
+app = command_app()
 
 
-@app.command(
+@settings_command(
+    app,
     "plot-gammas",
-    epilog="[bold]Example[/bold]: hpcmbal plot-gammas --epochs 500 --gamma-s1 0.01 -o gammas.svg --csv gammas.csv",
+    PlotGammasSettings,
+    examples=EXAMPLES,
+    looks={"output": Look("-o", "FILE"), "csv": Look(metavar="FILE"), "force": Look("-f")},
 )
-def plot_gammas(  # noqa: PLR0917 (typer fills them by name)
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Figure to write; its suffix chooses PNG, SVG or PDF.")
-    ] = Path("gammas.png"),
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Length of the training.")] = 3000,
-    gamma_s1: Annotated[float, typer.Option("--gamma-s1", help="Initial gamma of scale s1.")] = 0.008,
-    gamma_s2: Annotated[float, typer.Option("--gamma-s2", help="Initial gamma of scale s2.")] = 0.006,
-    gamma_s3: Annotated[float, typer.Option("--gamma-s3", help="Initial gamma of scale s3.")] = 0.004,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the values of the table to this file.")] = None,
-) -> None:
+def plot_gammas_command(settings: PlotGammasSettings) -> None:
     """Draw all gamma strategies for the three scales, and show their values where the phases of a training begin."""
     from rich.console import Console
 
-    from hpcmbal.plotting import gammas
+    from hpcmbal.plotting.gammas import key_epochs, plot_gammas
 
-    initial = (gamma_s1, gamma_s2, gamma_s3)
-    gammas.check_suffix(output)
-    rows = gammas.key_values(initial, epochs)
-    gammas.save_gamma_figure(gammas.gamma_figure(initial, epochs), output)
-    if csv is not None:
-        gammas.write_csv(rows, epochs, csv)
-    Console().print(_table(rows, gammas.key_epochs(epochs)))
-    for path in (output, csv):
+    rows = plot_gammas(settings)
+    Console().print(_table(rows, key_epochs(settings.epochs)))
+    for path in (settings.output, settings.csv):
         if path is not None:
-            typer.echo(f"Written: {path}")
+            tell(f"Written: {path}")
 
 
 def _table(rows: list[GammaRow], epochs: tuple[float, ...]) -> Table:

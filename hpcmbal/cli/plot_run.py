@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from hpcmbal.cli.command import Look, command_app, settings_command
+from hpcmbal.cli.text import tell
+from hpcmbal.settings.pictures import PlotRunSettings
 
-import typer
-
-from hpcmbal.atomic_file import replacement
-from hpcmbal.errors import DataError
-
-EXAMPLES = """\
-[bold]Examples[/bold]
-
+EXAMPLES = """
 hpcmbal plot-run runs/hierarchical-nano
-
 hpcmbal plot-run runs/adam runs/soap -o optimisers.svg
 """
 
-SUFFIXES = (".png", ".svg", ".pdf")
-
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = command_app()
 
 
-@app.command("plot-run", epilog=EXAMPLES)
-def plot_run_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="Folders of runs, or their metrics.jsonl.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Picture to write: .png, .svg or .pdf.")
-    ] = Path("run.png"),
-) -> None:
+@settings_command(
+    app,
+    "plot-run",
+    PlotRunSettings,
+    examples=EXAMPLES,
+    looks={"runs": Look(metavar="RUNS", argument=True), "output": Look("-o", "FILE"), "force": Look("-f")},
+)
+def plot_run_command(settings: PlotRunSettings) -> None:
     """Draw J against steps and seconds; for one balanced run also its weights, gammas and contributions."""
-    from hpcmbal.plotting.run_curves import run_figure
-    from hpcmbal.training.trackers import LOG_FILE, read_log
+    from hpcmbal.plotting.run_curves import plot_run
 
-    if output.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{output} has an unknown suffix. Choose one of: {', '.join(SUFFIXES)}.")
-    logs = {}
-    for run in runs:
-        path = run if run.is_file() else run / "logs" / LOG_FILE
-        logs[run.stem if run.is_file() else run.name] = read_log(path)
-    figure = run_figure(logs)
-    try:
-        with replacement(output) as file:
-            figure.savefig(file, format=output.suffix[1:].lower(), dpi=120)
-    except OSError as error:
-        raise DataError(f"Cannot write {output}: {error}. Choose another --output.") from error
-    typer.echo(f"Curves of {len(logs)} run(s): {output}")
+    names = plot_run(settings)
+    runs = "1 run" if len(names) == 1 else f"{len(names)} runs"
+    tell(f"Curves of {runs}: {settings.output}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -34,10 +35,26 @@ def task_weights(metrics: Mapping[str, float]) -> dict[str, float]:
     return {key.removeprefix(_WEIGHTS): value for key, value in metrics.items() if key.startswith(_WEIGHTS)}
 
 
-def build_reporter(*, to_stderr: bool = False) -> TerminalReporter | LineReporter:
-    """A live display for a terminal, or plain lines; on standard error if standard output is for data."""
+def build_reporter(*, to_stderr: bool = False, step_seconds: float | None = None) -> TerminalReporter | LineReporter:
+    """A live display for a terminal, or plain lines; on standard error if standard output is for data.
+
+    Args:
+        to_stderr: Standard output is for data.
+        step_seconds: What a step took in the pre-flight: the speed that is shown until a step is done.
+    """
     console = Console(stderr=to_stderr, highlight=False)
-    return TerminalReporter(console) if console.is_terminal else LineReporter(console)
+    return TerminalReporter(console, step_seconds) if console.is_terminal else LineReporter(console)
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Something that moves on a terminal while nothing else is shown."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{text} ..."):
+        yield
 
 
 class LineReporter:
@@ -105,8 +122,8 @@ class LineReporter:
 class TerminalReporter:
     """A progress bar with speed, time left, J, bpp and PSNR; beneath it the tasks' weights while they are balanced."""
 
-    def __init__(self, console: Console) -> None:
-        self._progress = _TrainingProgress(console)
+    def __init__(self, console: Console, step_seconds: float | None = None) -> None:
+        self._progress = _TrainingProgress(console, step_seconds)
         self._lines = LineReporter(console)
 
     def __enter__(self) -> Self:
@@ -152,13 +169,12 @@ class TerminalReporter:
 class _TrainingProgress(Progress):
     """The bar, and a table of the balance once there are weights to show."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, step_seconds: float | None) -> None:
         self.balance: dict[str, float] = {}
         super().__init__(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            _SpeedColumn(),
-            TimeRemainingColumn(),
+            _PaceColumn(step_seconds),
             TextColumn("{task.fields[numbers]}"),
             console=console,
             refresh_per_second=2,
@@ -172,10 +188,22 @@ class _TrainingProgress(Progress):
             yield balance_table(self.balance)
 
 
-class _SpeedColumn(ProgressColumn):
+class _PaceColumn(ProgressColumn):
+    """Steps per second and the time left: of the last half minute, of the first step, or as the pre-flight measured."""
+
+    def __init__(self, step_seconds: float | None) -> None:
+        super().__init__()
+        self._measured = 1 / step_seconds if step_seconds else None
+        self._from: dict[int, float] = {}
+
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("-.-- steps/s" if speed is None else f"{speed:.2f} steps/s", style="progress.data.speed")
+        first = self._from.setdefault(task.id, task.completed)
+        done, elapsed = task.completed - first, task.elapsed
+        speed = task.finished_speed or task.speed or (done / elapsed if done and elapsed else self._measured)
+        if not speed:
+            return Text("-.-- steps/s", style="progress.data.speed")
+        left = "" if task.total is None else f"  {_clock_text((task.total - task.completed) / speed)} left"
+        return Text(f"{speed:.2f} steps/s{left}", style="progress.data.speed")
 
 
 def balance_table(metrics: Mapping[str, float]) -> Table:

@@ -9,8 +9,9 @@ import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +25,11 @@ from hpcmbal.settings import (
     resolve_train_settings,
     setting_paths,
 )
-from hpcmbal.settings.flags import FLAG_OF_PATH, FLAGS, SWITCHES
+from hpcmbal.settings.flags import FLAG_OF_PATH, FLAGS, REPEATED_FLAGS, SWITCHES
+from hpcmbal.settings.resume import resumed_base
+
+if TYPE_CHECKING:
+    from hpcmbal.training.preflight import PreflightItem
 
 DEFAULT_PRESET = "quickstart"
 EXIT_INTERRUPTED = 130
@@ -87,13 +92,14 @@ def train_command(**arguments: Any) -> None:
     as_json, dry_run = arguments["as_json"], arguments["dry_run"]
     resolved = _resolve(arguments)
     if dry_run:
-        _dry_run(resolved, as_json)
+        _dry_run(resolved, as_json, arguments["preset"])
         return
-    _train(resolved.settings, as_json, started)
+    _train(resolved.settings, as_json, started, arguments["preset"])
 
 
 def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
     flags = {flag: arguments[_parameter_name(flag)] for flag in (*FLAGS, *SWITCHES)}
+    flags |= {flag: flags[flag] or None for flag in REPEATED_FLAGS}
     overrides = parse_assignments(arguments["assignments"] or [])
     preset, base = arguments["preset"], None
     checkpoint = flags["--checkpoint"] or overrides.get("output.checkpoint")
@@ -102,7 +108,7 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
         flags["--checkpoint"] = None
         overrides.pop("output.checkpoint", None)
     elif checkpoint is not None:
-        base = _stored_settings(Path(str(checkpoint)), whole=preset is None)
+        base = _stored_settings(Path(str(checkpoint)), preset, {**overrides, **_given(flags)})
     elif preset is None:
         preset = DEFAULT_PRESET
         _say(f"No --preset given: this is '{DEFAULT_PRESET}'. `hpcmbal presets list` shows the others.")
@@ -151,56 +157,76 @@ def _cooldown(
     return settings
 
 
-def _stored_settings(path: Path, *, whole: bool) -> dict[str, dict[str, object]]:
-    """Settings of the run that a checkpoint belongs to, or of them only its folder, as it is found now."""
+def _stored_settings(path: Path, preset: str | None, given: dict[str, object]) -> dict[str, dict[str, object]]:
+    """Settings of the run that a checkpoint belongs to, as far as a preset leaves them, and its folder as found now."""
     from hpcmbal.model_files.store import CHECKPOINTS
     from hpcmbal.training.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(path)
-    stored: dict[str, dict[str, object]] = checkpoint.settings.model_dump()
+    base = resumed_base(checkpoint.settings, preset=preset is not None)
     if checkpoint.folder.parent.name == CHECKPOINTS:
-        stored["output"]["save_path"] = checkpoint.folder.parent.parent
-    return stored if whole else {"output": {"save_path": stored["output"]["save_path"]}}
+        base.setdefault("output", {})["save_path"] = checkpoint.folder.parent.parent
+    logs = checkpoint.settings.output.log_dir
+    if logs is not None and "output.log_dir" not in given:
+        _say(f"The run wrote its logs to {logs}; now they go to the run's folder. --log-dir {logs} goes on there.")
+    return base
 
 
-def _dry_run(resolved: ResolvedSettings, as_json: bool) -> None:
-    items = _preflight(resolved.settings)
-    if as_json:
-        report = {"settings": resolved.settings.model_dump(mode="json"), "preflight": items}
-        typer.echo(json.dumps(report, indent=2))
-    else:
+def _dry_run(resolved: ResolvedSettings, as_json: bool, preset: str | None) -> None:
+    items = _preflight(resolved.settings, preset)
+    if not as_json:
         render_settings(resolved)
         typer.echo("\nPre-flight")
-        _show_preflight(items)
-    failed = [item["name"] for item in items if item["status"] == "error"]
+        items = _shown(items)
+    found = list(items)
+    if as_json:
+        rows = [{"name": item.name, "status": item.status, "detail": item.detail} for item in found]
+        report = {"settings": resolved.settings.model_dump(mode="json"), "preflight": rows}
+        typer.echo(json.dumps(report, indent=2))
+    failed = [item.name for item in found if item.status == "error"]
     if failed:
         raise HpcmbalError(f"The pre-flight failed: {', '.join(failed)}. A training would stop there.")
 
 
-def _preflight(settings: TrainSettings) -> list[dict[str, str]]:
-    from hpcmbal.training.preflight import run_preflight
+def _preflight(settings: TrainSettings, preset: str | None) -> Iterator[PreflightItem]:
+    from hpcmbal.cli.progress import waiting
 
-    return [{"name": item.name, "status": str(item.status), "detail": item.detail} for item in run_preflight(settings)]
+    items: Iterator[PreflightItem] | None = None
+    while True:
+        with waiting("looking at data, model and machine, and measuring a step"):
+            if items is None:
+                from hpcmbal.training.preflight import run_preflight
+
+                items = run_preflight(settings, preset=preset)
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
-def _show_preflight(items: list[dict[str, str]]) -> None:
+def _shown(items: Iterable[PreflightItem]) -> Iterator[PreflightItem]:
+    """The same items, each written when it comes."""
     for number, item in enumerate(items, start=1):
-        status = "" if item["status"] == "ok" else f"{item['status']}: "
-        typer.echo(f"  {number}. {item['name']}: {status}{item['detail']}")
+        status = "" if item.status == "ok" else f"{item.status}: "
+        typer.echo(f"  {number}. {item.name}: {status}{item.detail}")
+        yield item
 
 
-def _train(settings: TrainSettings, as_json: bool, started: float) -> None:
+def _train(settings: TrainSettings, as_json: bool, started: float, preset: str | None) -> None:
+    if not _is_first_rank():
+        from hpcmbal.training.trainer import train
+
+        train(settings, started=started)
+        return
+    items = _preflight(settings, preset)
+    if not as_json:
+        typer.echo("Pre-flight")
+        items = _shown(items)
+    seconds = next((item.step_seconds for item in list(items) if item.step_seconds is not None), None)
     from hpcmbal.cli.progress import build_reporter
     from hpcmbal.training.trainer import train
 
-    if not _is_first_rank():
-        train(settings, started=started)
-        return
-    items = _preflight(settings)
-    if not as_json:
-        typer.echo("Pre-flight")
-        _show_preflight(items)
-    reporter = build_reporter(to_stderr=as_json)
+    reporter = build_reporter(to_stderr=as_json, step_seconds=seconds)
     with reporter:
         result = train(settings, reporter, started=started)
     if as_json:
@@ -257,7 +283,7 @@ def _signature() -> inspect.Signature:
         section, _, field = path.partition(".")
         panel, metavar = _PANELS[section], _METAVARS[field]
         option = typer.Option(flag, metavar=metavar, help=descriptions[path], rich_help_panel=panel)
-        fixed[_parameter_name(flag)] = (str | None, option)
+        fixed[_parameter_name(flag)] = (list[str] | None if flag in REPEATED_FLAGS else str | None, option)
     for flag, text in SWITCHES.items():
         fixed[_parameter_name(flag)] = (bool, typer.Option(flag, help=text, rich_help_panel=_SWITCH_PANEL))
     return inspect.Signature(

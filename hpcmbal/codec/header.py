@@ -17,10 +17,8 @@ from typing import Literal, get_args
 
 from hpcmbal.codec.byte_reader import ByteReader, write_varint
 from hpcmbal.errors import BitstreamError
-from hpcmbal.images.formats import SIGNATURE, file_kind
-from hpcmbal.images.pixel_limit import PIXEL_LIMIT_VARIABLE, pixel_limit_or_default
 
-MAGIC = SIGNATURE
+MAGIC = b"HPCM"
 VERSIONS = (1, 2)
 MODEL_ID_BYTES = 8
 NO_MODEL = bytes(MODEL_ID_BYTES)
@@ -29,6 +27,8 @@ MAX_SIDE = 65_535
 RATE_STEPS = 256
 """The rate field is the quality in units of 1/256."""
 RATE_MAX = 100 * RATE_STEPS
+DEFAULT_PIXEL_LIMIT = 178_956_970
+"""Pixels that are decoded unless the caller says otherwise; where Pillow, too, sees a decompression bomb."""
 
 CodingMode = Literal["learned", "lossless"]
 CODING_MODES: tuple[CodingMode, ...] = get_args(CodingMode)
@@ -101,19 +101,18 @@ def write_header(header: Header, chunks: Collection[str]) -> bytes:
     return MAGIC + start + header.model_id + size + header.rate.to_bytes(2, "little")
 
 
-def read_header(reader: ByteReader, pixel_limit: int | None = None) -> tuple[Header, list[str]]:
+def read_header(reader: ByteReader, pixel_limit: int) -> tuple[Header, list[str]]:
     """Parse and check a header.
 
     Returns:
         It, and the names of the chunks that the file should hold, in file order.
 
     Raises:
-        BitstreamError: It is not the header of such a file, or claims more pixels than `pixel_limit_or_default` gives.
+        BitstreamError: It is not the header of such a file, or claims more pixels than `pixel_limit`.
     """
-    limit = pixel_limit_or_default(pixel_limit)
-    if not reader.start.startswith(MAGIC):
-        raise BitstreamError(f"Not an hpcmbal file: it is {file_kind(reader.start)}. `hpcmbal compress` makes one.")
-    reader.take(len(MAGIC), "the signature")
+    magic = reader.take(min(len(MAGIC), reader.remaining), "the signature")
+    if magic != MAGIC:
+        raise BitstreamError(f"Not an hpcmbal file: it should start with {MAGIC!r}. Found {magic!r}.")
     version, low = divmod(reader.unsigned(1, "the version"), 16)
     if version not in VERSIONS:
         raise BitstreamError(
@@ -134,10 +133,10 @@ def read_header(reader: ByteReader, pixel_limit: int | None = None) -> tuple[Hea
         source=source,
     )
     _check_header(header)
-    if header.width * header.height > limit:
+    if header.width * header.height > pixel_limit:
         raise BitstreamError(
-            f"The file claims {header.width} x {header.height} pixels, more than the limit of {limit:,}. "
-            f"Raise --max-pixels (or {PIXEL_LIMIT_VARIABLE}) if you trust the file."
+            f"The file claims {header.width} x {header.height} pixels, more than the limit of {pixel_limit:,}. "
+            "Raise the pixel limit if you trust the file."
         )
     return header, [name for name in names if not (lossless_alpha and name == "alpha")]
 

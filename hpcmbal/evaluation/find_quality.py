@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hpcmbal.errors import SettingsError
@@ -13,6 +14,7 @@ from hpcmbal.evaluation.curves.curve import BPP, PSNR
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
+    from hpcmbal.settings.find_quality import FindQualitySettings
 
 Target: TypeAlias = Literal["bpp", "psnr-rgb"]
 Coder: TypeAlias = Callable[[float], CodedImage]
@@ -58,7 +60,47 @@ class FoundQuality:
     trials: int
 
 
-def find_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Target, value: float) -> FoundQuality:
+def find_quality(settings: FindQualitySettings) -> FoundQuality:
+    """Which quality of a model or a classical codec gives a wanted rate or PSNR on one image, by coding it a few times.
+
+    Raises:
+        DataError: The image cannot be read.
+        CheckpointError: There is no such model.
+        SettingsError: The model has one rate, there is no such anchor, or no quality reaches the target.
+    """
+    from hpcmbal.images.training_image import read_rgb
+
+    pixels = read_rgb(settings.image)
+    code, scale = _codec(pixels, settings)
+    if settings.target_bpp is not None:
+        return search_quality(pixels, code, scale, "bpp", settings.target_bpp)
+    return search_quality(pixels, code, scale, "psnr-rgb", settings.target_psnr or 0.0)
+
+
+def _codec(pixels: RgbImage, settings: FindQualitySettings) -> tuple[Coder, QualityScale]:
+    if settings.model is None:
+        from hpcmbal.evaluation.codecs.anchors import PillowAnchor
+        from hpcmbal.evaluation.codecs.external import ProgramAnchor
+        from hpcmbal.evaluation.codecs.selection import build_anchor
+        from hpcmbal.evaluation.codecs.video import VideoAnchor
+
+        anchor = build_anchor(str(settings.anchor))
+        if not isinstance(anchor, PillowAnchor | ProgramAnchor | VideoAnchor):
+            raise SettingsError(
+                f"'{settings.anchor}' is a plug-in with fixed operating points, of which no quality can be asked."
+            )
+        return partial(anchor.code_at, pixels), anchor.scale
+    from hpcmbal.core.device import choose_device
+    from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
+    from hpcmbal.model_files.find import find_model
+
+    path = find_model(settings.model)
+    # Asking for a quality refuses models of one rate, with the reason.
+    codec = ModelCodec(settings.model, operating_points(path, [50.0]), str(choose_device(settings.device)))
+    return lambda quality: codec.code_at(pixels, ModelPoint(path, quality)), QualityScale(1, 100)
+
+
+def search_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Target, value: float) -> FoundQuality:
     """The highest quality that needs at most `value` bpp, or the lowest that gives at least `value` dB.
 
     Assumes that rate and PSNR rise with quality, as they do but for small steps.

@@ -21,7 +21,7 @@ from hpcmbal.evaluation.curves.curve import Column, Curve, mean_results
 from hpcmbal.evaluation.environment import describe_environment
 from hpcmbal.evaluation.image_set import describe_image_set, image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
-from hpcmbal.images.image_file import read_rgb
+from hpcmbal.images.training_image import read_rgb
 from hpcmbal.plotting.labels import visible
 
 if TYPE_CHECKING:

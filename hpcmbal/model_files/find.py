@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hpcmbal.core.model.variants import get_variant
-from hpcmbal.errors import CheckpointError, HpcmbalWarning
+from hpcmbal.errors import CheckpointError, HpcmbalWarning, setting
 from hpcmbal.model_files.identity import MODEL_ID_BYTES, id_of
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header, read_weights
 
@@ -112,8 +112,8 @@ def missing_model(wanted: bytes, model_dirs: Sequence[str | Path] = (), why: str
     """What to raise where no file has the id; `why` says what it is needed for."""
     return CheckpointError(
         f"The model with id {wanted.hex()}, which {why}, was not found. Searched: "
-        f"{', '.join(map(str, search_places(model_dirs)))}. Give the folder of the model's file with --model-dir or "
-        f"{MODEL_DIR_VARIABLE}."
+        f"{', '.join(map(str, search_places(model_dirs)))}. Give the folder of the model's file with "
+        f"{setting('model_dirs')} or {MODEL_DIR_VARIABLE}."
     )
 
 

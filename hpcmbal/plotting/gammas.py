@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpcmbal.atomic_file import replacement, write_text
+from hpcmbal.atomic_file import check_outputs, replacement, write_text
 from hpcmbal.core.balance.gamma import (
     PHASES,
     SCHEDULES,
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg", ".pdf")
+    from hpcmbal.settings.pictures import PlotGammasSettings
+
 LOOKS: dict[str, tuple[str, str | tuple[int, tuple[float, ...]], float]] = {
     "fixed": ("#7F7F7F", (0, (1, 1.2)), 1.8),
     "linear": ("#0072B2", (0, (6, 2)), 1.8),
@@ -40,6 +41,26 @@ PHASE_FILLS = ("#F3F4F6", "#FFFFFF")
 INK = "#333333"
 ADAPTIVE_EXAMPLE_MAX_EPOCHS = 20_000
 """Longer trainings show only the range of `adaptive`: its example is computed epoch by epoch."""
+
+
+def plot_gammas(settings: PlotGammasSettings) -> list[GammaRow]:
+    """Draw all strategies over a training, and write their values as CSV if wanted; what `hpcmbal plot-gammas` does.
+
+    Returns:
+        The values at the key epochs.
+
+    Raises:
+        DataError: An output exists.
+        OSError: It cannot be written.
+    """
+    outputs = [path for path in (settings.output, settings.csv) if path is not None]
+    check_outputs(outputs, force=settings.force)
+    initial, epochs = (settings.gamma_s1, settings.gamma_s2, settings.gamma_s3), settings.epochs
+    rows = key_values(initial, epochs)
+    save_gamma_figure(gamma_figure(initial, epochs), settings.output)
+    if settings.csv is not None:
+        write_csv(rows, epochs, settings.csv)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -128,24 +149,13 @@ def gamma_figure(initial: Sequence[float], epochs: int) -> Figure:
 
 
 def save_gamma_figure(figure: Figure, path: Path) -> None:
-    """Write the figure in the format of the path's suffix. The same figure gives the same bytes.
-
-    Raises:
-        SettingsError: The suffix is none of .png, .svg, .pdf.
-    """
+    """Write the figure in the format of the path's suffix, .png, .svg or .pdf. The same figure gives the same bytes."""
     import matplotlib as mpl
 
-    check_suffix(path)
     extension = path.suffix[1:].lower()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
     with replacement(path) as file, mpl.rc_context({"svg.hashsalt": "hpcmbal"}):
         figure.savefig(file, format=extension, dpi=160, metadata=metadata)
-
-
-def check_suffix(path: Path) -> None:
-    """Raise `SettingsError` unless the path ends in .png, .svg or .pdf."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise SettingsError(f"A figure's name should end in {', '.join(SUFFIXES)}. Found '{path.name}'.")
 
 
 def adaptive_example(epochs: int) -> list[tuple[float, float, float]]:

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpcmbal.atomic_file import check_outputs, replacement
+from hpcmbal.errors import DataError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from hpcmbal.settings.pictures import PlotRunSettings
 
 # Okabe and Ito's palette, which colour-blind people can tell apart; dashes tell lines apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -126,3 +131,28 @@ def _draw_panel(axis: Axes, log: Log, panel: Panel) -> None:
     axis.set(title=panel.title, xlabel="steps", yscale="log" if panel.logarithmic else "linear")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize="small")
+
+
+def plot_run(settings: PlotRunSettings) -> list[str]:
+    """Draw J against steps and seconds; for one balanced run also its balance. What `hpcmbal plot-run` does.
+
+    Returns:
+        The names of the runs in the figure.
+
+    Raises:
+        DataError: A log cannot be read, two runs have one name, or the output is a log or exists.
+        OSError: The figure cannot be written.
+    """
+    from hpcmbal.training.trackers import LOG_FILE, read_log
+
+    paths = [run if run.is_file() else run / "logs" / LOG_FILE for run in settings.runs]
+    names = [run.stem if run.is_file() else run.resolve().name for run in settings.runs]
+    if len(set(names)) < len(names):
+        names = [str(run) for run in settings.runs]
+    if len(set(names)) < len(names):
+        raise DataError(f"The runs {', '.join(names)} are one and the same. Name each once.")
+    check_outputs([settings.output], paths, force=settings.force)
+    figure = run_figure({name: read_log(path) for name, path in zip(names, paths, strict=True)})
+    with replacement(settings.output) as file:
+        figure.savefig(file, format=settings.output.suffix[1:].lower(), dpi=120)
+    return names

@@ -10,7 +10,7 @@ from hpcmbal.settings.load import (
 )
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
-from hpcmbal.settings.presets import Preset, preset_directory, preset_names, read_preset
+from hpcmbal.settings.presets import Preset, cpu_twin, preset_directory, preset_names, read_preset
 from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source
 from hpcmbal.settings.section import CommandSettings
 from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSettings
@@ -36,6 +36,7 @@ __all__ = [
     "TrackingSettings",
     "TrainSettings",
     "TrainingSettings",
+    "cpu_twin",
     "load_eval_settings",
     "load_train_settings",
     "parse_assignments",

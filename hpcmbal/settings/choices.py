@@ -44,6 +44,12 @@ EMPHASISED = ("all", "distortion", "rate")
 
 TRACKERS = ("none", "wandb", "tensorboard")
 
+ANCHORS = (
+    *("jpeg", "webp", "avif", "avif-slow", "jxl", "jpeg2000"),
+    *("vvc", "vvc-slow", "x265", "aom", "svt-av1", "vtm", "bpg", "cjxl"),
+)
+"""Codecs to compare with: through Pillow, and through programs."""
+
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 """Of BD-rates."""
 

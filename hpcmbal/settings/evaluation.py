@@ -50,7 +50,7 @@ class EvalSettings(CommandSettings):
         (), description="Checkpoint or packaged model, or NAME=CHECKPOINT to choose its curve; may be repeated."
     )
     data: Paths = Field((), description="Folder of test images; may be repeated, each is an image set of its own.")
-    anchor: Names = Field((), description="Other codecs to run on the same images, separated by commas.")
+    anchor: Names = Field((), description=f"Codecs to compare with, separated by commas: {', '.join(choices.ANCHORS)}.")
     published: str | None = Field(None, min_length=1, description="Published points on an image set: kodak.")
     quality: FloatTuple = Field((), description="Points of variable-rate models, 1..100.")
     estimate: bool = Field(False, description="Rates from likelihoods; without it real files are written and read.")

@@ -32,6 +32,9 @@ FLAGS: dict[str, str] = {
     "--gamma-strategy": "balancing.gamma_strategy",
 }
 
+REPEATED_FLAGS = ("--train-data",)
+"""Flags that may be given several times; their settings are lists."""
+
 SWITCHES: dict[str, str] = {
     "--use-hierarchical": "Split J into five tasks and balance them (linear, unless the preset balances already).",
     "--adaptive-gamma": "Let gamma vary over the training (adaptive, unless the preset or --gamma-strategy says how).",
@@ -40,7 +43,7 @@ SWITCHES: dict[str, str] = {
 
 FLAG_OF_PATH: dict[str, str] = {path: flag for flag, path in FLAGS.items()}
 
-_OPTIONS = {"as_json": "--json"}
+_OPTIONS = {"as_json": "--json", "model_dirs": "--model-dir"}
 """Plain settings whose option is not their name with dashes."""
 _SWITCH_OF = {"loss.tasks=five": "--use-hierarchical"}
 

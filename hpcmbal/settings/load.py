@@ -79,6 +79,9 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, object]:
         if not equals or path.count(".") != 1:
             rule = "must be SECTION.FIELD=VALUE, for example --set loss.lmbda=0.013"
             problems.append(Problem(f"--set {text}", None, rule, Source("set")))
+        elif path.strip() in overrides:
+            rule = "is given twice with --set; it counts once, so leave one of them out"
+            problems.append(Problem(path.strip(), None, rule))
         overrides[path.strip()] = None if value.strip() == "null" else value.strip()
     check_none(problems)
     return overrides

@@ -46,6 +46,17 @@ def preset_names(kind: str = "") -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (preset_directory() / kind).glob(f"*{SUFFIX}")))
 
 
+def cpu_twin(name: str) -> str | None:
+    """The CPU-sized relative of a preset, or of the nearest one that it extends; None if there is none.
+
+    >>> cpu_twin("hierarchical-adaptive"), cpu_twin("quickstart")
+    ('hierarchical-adaptive-nano', None)
+    """
+    preset = read_preset(name)
+    twins = (f"{relative}-nano" for relative in (preset.name, *preset.extends))
+    return next((twin for twin in twins if twin in preset_names()), None)
+
+
 def read_preset(name: str, kind: str = "") -> Preset:
     """Read a preset by its name, or by the path of a `.yaml` file.
 

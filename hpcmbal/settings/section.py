@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import yaml
@@ -108,6 +109,13 @@ def _several(count: int, example: str) -> BeforeValidator:
 
     return BeforeValidator(check_count)
 
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str | Path) else value
+
+
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_one_or_several)]
+"""One folder, or several as a list; a name may hold commas and blanks."""
 
 FloatTuple = Annotated[tuple[float, ...], BeforeValidator(_split_commas)]
 FloatPair = Annotated[tuple[float, float], _several(2, "0.9,0.999")]

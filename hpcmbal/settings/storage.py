@@ -8,14 +8,17 @@ from typing import Annotated
 from pydantic import Field
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import Section, one_of
+from hpcmbal.settings.section import Folders, Section, one_of
 
 
 class DataSettings(Section):
     """Training and validation images."""
 
-    train: Path | None = Field(
-        None, description="Folder of training images, searched recursively; the bundled photographs if not given."
+    train: Folders | None = Field(
+        None,
+        min_length=1,
+        description="Folder of training images, searched recursively; several are one training set. The bundled "
+        "photographs if not given.",
     )
     val: Path | None = Field(None, description="Folder of validation images; bundled photographs if not given.")
     batch_size: int = Field(8, ge=1, description="Crops in a batch, over all ranks together.")

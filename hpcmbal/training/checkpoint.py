@@ -15,24 +15,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from hpcmbal import __version__
 from hpcmbal.atomic_file import folder_replacement, replacement, write_text
-from hpcmbal.errors import CheckpointError
+from hpcmbal.errors import CheckpointError, SettingsError
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
+from hpcmbal.model_files.torch_file import read_torch_file
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.rates import trained_rates
 
-CHECKPOINT_FORMAT = "hpcmbal-checkpoint-2"
+_FORMATS = "hpcmbal-checkpoint-"
+CHECKPOINT_FORMAT = f"{_FORMATS}2"
 TRAINER_FILE = "trainer.pt"
 MANIFEST_FILE = "manifest.json"
 
@@ -63,15 +65,15 @@ class Checkpoint:
             CheckpointError: A file differs from what the manifest says, or cannot be read.
         """
         self.verify()
-        try:
-            state: dict[str, Any] = torch.load(self.folder / TRAINER_FILE, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-            raise CheckpointError(f"{self.folder / TRAINER_FILE} cannot be read: {error}") from error
+        file = self.folder / TRAINER_FILE
+        state = read_torch_file(file)
+        if not isinstance(state, dict):
+            raise CheckpointError(f"{file} holds {type(state).__name__} where the state of a training was expected.")
         return state
 
     def verify(self) -> None:
         """Raise `CheckpointError` unless every file has the hash that the manifest gives."""
-        for name, digest in _read_manifest(self.folder)["sha256"].items():
+        for name, digest in _read_manifest(self.folder).sha256.items():
             file = self.folder / name
             if not file.is_file() or _sha256(file) != digest:
                 raise CheckpointError(
@@ -142,7 +144,14 @@ def open_checkpoint(path: Path) -> Checkpoint:
         what = "holds no checkpoint" if path.exists() else "does not exist"
         raise CheckpointError(f"{path} {what}. Give the folder of a run or of one of its checkpoints.")
     manifest = _read_manifest(folder)
-    return Checkpoint(folder, manifest["step"], TrainSettings.stored(manifest["settings"]))
+    try:
+        settings = TrainSettings.stored(manifest.settings)
+    except SettingsError as error:
+        problems = " ".join(str(error).split())
+        raise CheckpointError(
+            f"The settings in {folder / MANIFEST_FILE} do not fit this version: {problems}"
+        ) from error
+    return Checkpoint(folder, manifest.step, settings)
 
 
 def read_run_settings(path: Path) -> TrainSettings:
@@ -154,18 +163,33 @@ def _folder_of(run: Path, step: int) -> Path:
     return run / CHECKPOINTS / f"step-{step:08d}"
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+class _Manifest(BaseModel):
+    """What a manifest must hold; more is welcome."""
+
+    format: Literal["hpcmbal-checkpoint-2"]
+    step: int = Field(ge=0)
+    settings: dict[str, Any]
+    sha256: dict[Literal["model.safetensors", "trainer.pt"], str] = Field(min_length=2)
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    file = folder / MANIFEST_FILE
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / MANIFEST_FILE} cannot be read: {error}") from error
-    if manifest.get("format") != CHECKPOINT_FORMAT:
-        found = manifest.get("format")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, str) and found.startswith(_FORMATS) and found != CHECKPOINT_FORMAT:
         raise CheckpointError(
-            f"{folder} cannot be resumed: it has format {found!r}, this version goes on from {CHECKPOINT_FORMAT!r}. "
+            f"{folder} cannot be resumed: it has format {found}, this version goes on from {CHECKPOINT_FORMAT}. "
             "Its weights still load, wherever a model is asked for."
         )
-    return manifest
+    try:
+        return _Manifest.model_validate(content)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        where = ".".join(map(str, detail["loc"])) or "the whole"
+        raise CheckpointError(f"{file} is no manifest of a checkpoint: {where}: {detail['msg']}.") from error
 
 
 def _dump(settings: TrainSettings) -> dict[str, Any]:

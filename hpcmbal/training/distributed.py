@@ -15,8 +15,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from hpcmbal.errors import SettingsError
-
 
 @dataclass(frozen=True)
 class World:
@@ -92,26 +90,3 @@ def joined_world(device_type: str) -> Iterator[World]:
         yield World(dist.get_rank(), size, local_rank)
     finally:
         dist.destroy_process_group()
-
-
-def choose_device(setting: str, local_rank: int = 0) -> torch.device:
-    """The device that a run uses: `auto` is CUDA if there is one; `cuda` is the process's own CUDA device.
-
-    Raises:
-        SettingsError: There is no such CUDA device.
-    """
-    if setting == "auto":
-        setting = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device("cuda", local_rank) if setting == "cuda" else torch.device(setting)
-    if device.type == "cuda":
-        _check_cuda(device, setting)
-    return device
-
-
-def _check_cuda(device: torch.device, setting: str) -> None:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count == 0:
-        raise SettingsError(f"--device {setting}: no CUDA device was found; use --device cpu or auto.")
-    if device.index >= count:
-        found = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-        raise SettingsError(f"--device {setting}: there is no {device}; found {found}. Use one of those, cpu or auto.")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from hpcmbal.core.device import choose_device
 from hpcmbal.core.model import get_variant
 from hpcmbal.core.model.complexity import complexity
-from hpcmbal.data import Batch, BatchPlan, CachedImages
+from hpcmbal.data import Batch, BatchPlan, CachedImages, ImageFolder
 from hpcmbal.data.loader import StepBatches
 from hpcmbal.errors import DataError
-from hpcmbal.settings import TrainSettings, load_train_settings
-from hpcmbal.training.distributed import World, choose_device
+from hpcmbal.settings import TrainSettings, cpu_twin, load_train_settings
+from hpcmbal.training.distributed import World
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
 from hpcmbal.training.trainer import (
@@ -44,17 +46,24 @@ class PreflightItem:
         name: What was checked.
         status: "ok", "warning" (the training starts all the same) or "error" (it would stop there).
         detail: What was found.
+        step_seconds: Time of a training step, where one was measured.
     """
 
     name: str
     status: Literal["ok", "warning", "error"]
     detail: str
+    step_seconds: float | None = None
 
 
-def run_preflight(settings: TrainSettings) -> list[PreflightItem]:
+def run_preflight(settings: TrainSettings, *, preset: str | None = None) -> Iterator[PreflightItem]:
     """Check data, model, device, duration and memory, with one or two real training steps on throw-away weights.
 
-    A finished run that is resumed has no steps left: nothing is measured then, and the duration says so.
+    Each item comes when it is known: a step of a large network takes its time. A finished run that is resumed has no
+    steps left: nothing is measured then, and the duration says so.
+
+    Args:
+        settings: Of the run.
+        preset: The recipe that they come from, whose CPU-sized twin is named where a run would take days.
 
     Raises:
         HpcmbalError: Something that no training could survive, such as a missing folder.
@@ -68,16 +77,16 @@ def run_preflight(settings: TrainSettings) -> list[PreflightItem]:
         settings = with_begun_decay(settings, checkpoint)
     steps = planned_steps(settings, len(train_images))
     left = None if steps is None else steps - (checkpoint.step if checkpoint else 0)
-    items = [
-        PreflightItem("data", "ok", f"{len(train_images)} training images, {len(validation_images)} for validation"),
-        _model_item(settings),
-        _device_item(device),
-    ]
+    yield _data_item(settings, train_images, validation_images)
+    yield _model_item(settings)
+    yield _device_item(device)
     if left is not None and left <= 0:
         detail = f"nothing left to do: all {steps} steps are done. Raise --max-steps or --epochs to train on"
-        return [*items, PreflightItem("duration", "ok", detail)]
+        yield PreflightItem("duration", "ok", detail)
+        return
     measured = measure_step(settings, train_images, device, steps)
-    return [*items, _duration_item(settings, measured, left, device), _memory_item(settings, measured, device)]
+    yield _memory_item(settings, measured, device)
+    yield _duration_item(settings, measured, left, device, preset)
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,17 @@ def _state_bytes(state: TrainingState) -> int:
     return weights * (2 if state.average is None else 3) + slots
 
 
+def _data_item(settings: TrainSettings, train: CachedImages, validation: CachedImages) -> PreflightItem:
+    counts = f"{len(train)} training images"
+    folders, source = settings.data.train, train.source
+    if folders is not None and len(folders) > 1 and isinstance(source, ImageFolder):
+        parts = zip(source.counts, folders, strict=True)
+        counts += f" ({', '.join(f'{count} in {folder}' for count, folder in parts)})"
+    if settings.data.drawn_fraction:
+        counts += f", {100 * settings.data.drawn_fraction:g} % of the crops drawn"
+    return PreflightItem("data", "ok", f"{counts}; {len(validation)} for validation")
+
+
 def _model_item(settings: TrainSettings) -> PreflightItem:
     cost = complexity(get_variant(settings.model.name))
     detail = (
@@ -187,7 +207,7 @@ def _device_item(device: torch.device) -> PreflightItem:
 
 
 def _duration_item(
-    settings: TrainSettings, measured: MeasuredStep, steps: int | None, device: torch.device
+    settings: TrainSettings, measured: MeasuredStep, steps: int | None, device: torch.device, preset: str | None
 ) -> PreflightItem:
     hours = settings.training.max_hours
     where = "this CPU" if device.type == "cpu" else str(device)
@@ -196,20 +216,22 @@ def _duration_item(
             f"{readable_seconds(hours * 3600)} by --max-hours, about {hours * 3600 / measured.seconds:.0f} "
             f"{'' if steps is None else f'of {steps} '}steps on {where} ({measured.seconds:.2f} s a step, measured)"
         )
-        return PreflightItem("duration", "ok", detail)
+        return PreflightItem("duration", "ok", detail, measured.seconds)
     seconds = (steps or 0) * measured.seconds
     detail = f"{steps} steps, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
     if seconds < LONG_SECONDS or device.type != "cpu":
-        return PreflightItem("duration", "ok", detail)
-    small_seconds = _small_preset_seconds(settings, device)
-    proposal = f"; `--preset {SMALL_PRESET}` takes {readable_seconds(small_seconds)}"
-    return PreflightItem("duration", "warning", detail + (proposal if small_seconds < seconds else ""))
+        return PreflightItem("duration", "ok", detail, measured.seconds)
+    twin = (preset and cpu_twin(preset)) or SMALL_PRESET
+    small_seconds = _small_preset_seconds(twin, settings, device)
+    if small_seconds < seconds:
+        detail += f"; `--preset {twin}` takes {readable_seconds(small_seconds)}"
+    return PreflightItem("duration", "warning", detail, measured.seconds)
 
 
-def _small_preset_seconds(settings: TrainSettings, device: torch.device) -> float:
-    """How long the small preset would take on the same images and device, with the threads that are set already."""
+def _small_preset_seconds(preset: str, settings: TrainSettings, device: torch.device) -> float:
+    """How long a small preset would take on the same images and device, with the threads that are set already."""
     folders = {"--train-data": settings.data.train, "--val-data": settings.data.val}
-    small = load_train_settings(SMALL_PRESET, flags=folders)
+    small = load_train_settings(preset, flags=folders)
     images = open_data(small.data)[0]
     steps = total_steps(small, len(images))
     return steps * measure_step(small, images, device, steps).seconds

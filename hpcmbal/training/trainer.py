@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 
+from hpcmbal.core.device import choose_device
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, DrawnPictures, open_images, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError, setting
 from hpcmbal.settings import DataSettings, TrainSettings
+from hpcmbal.settings.resume import changes_on_resume, check_resumable
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
-from hpcmbal.training.distributed import World, choose_device, joined_world
+from hpcmbal.training.distributed import World, joined_world
 from hpcmbal.training.interruption import Interruption
 from hpcmbal.training.reporting import Reporter, SilentReporter
 from hpcmbal.training.schedule import decay_step
@@ -95,10 +97,15 @@ def train(
         torch.set_num_threads(settings.training.num_threads)
     started = time.monotonic() if started is None else started
     device_type = choose_device(settings.training.device).type
-    with joined_world(device_type) as world, Interruption() as interruption:
-        device = choose_device(settings.training.device, world.local_rank)
-        run = _Run(settings, world, device, reporter if reporter and world.is_main else SilentReporter(), started)
-        return run.go(interruption, until)
+    with joined_world(device_type) as world:
+        shown = reporter if reporter and world.is_main else SilentReporter()
+
+        def acknowledge(name: str) -> None:
+            shown.message(f"{name}: the step in work is finished and saved first. Ctrl-C again leaves at once.")
+
+        with Interruption(acknowledge) as interruption:
+            device = choose_device(settings.training.device, world.local_rank)
+            return _Run(settings, world, device, shown, started).go(interruption, until)
 
 
 class _Run:
@@ -124,14 +131,25 @@ class _Run:
         self.total_steps = planned_steps(settings, len(self.train_images))
         self.state = build_state(settings, device)
         if checkpoint is not None:
-            self.state.load_state_dict(checkpoint.trainer_state())
-            self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.")
+            self._resume(checkpoint)
         self.stepper = Stepper(self.state, settings, world, device, self.total_steps)
         self.validation: dict[str, float] = {}
         self.started = time.monotonic()
         hours = settings.training.max_hours
         self.limit = None if hours is None else TimeLimit(hours * 3600, started)
         self.out_of_time = False
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        try:
+            self.state.load_state_dict(checkpoint.trainer_state())
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{checkpoint.folder} does not hold the state of this training ({type(error).__name__}: "
+                f"{' '.join(str(error).split())}). Its weights still load."
+            ) from error
+        changes = changes_on_resume(checkpoint.settings, self.settings)
+        told = f" From here on: {'; '.join(changes)}." if changes else ""
+        self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.{told}")
 
     def go(self, interruption: Interruption, until: int | None = None) -> TrainResult:
         state, first_step = self.state, self.state.step
@@ -332,27 +350,6 @@ def with_begun_decay(settings: TrainSettings, checkpoint: Checkpoint) -> TrainSe
     )
     training = settings.training.model_copy(update={"max_steps": saved.training.max_steps, "epochs": None})
     return settings.model_copy(update={"schedule": schedule, "training": training})
-
-
-def check_resumable(saved: TrainSettings, wanted: TrainSettings) -> None:
-    """Raise `SettingsError` where the saved state means nothing under the new settings.
-
-    Policy on resume, by setting: length, learning rate, schedule, clipping, gammas, data and output may change; the
-    seed, optimiser, tasks, balancing and moving average may not.
-    """
-    fixed = {
-        "training.seed": (saved.training.seed, wanted.training.seed),
-        "optimizer.name": (saved.optimizer.name, wanted.optimizer.name),
-        "loss.tasks": (saved.loss.tasks, wanted.loss.tasks),
-        "loss.decomposition": (saved.loss.decomposition, wanted.loss.decomposition),
-        "balancing.name": (saved.balancing.name, wanted.balancing.name),
-        "training.ema_decay": (bool(saved.training.ema_decay), bool(wanted.training.ema_decay)),
-    }
-    changed = [f"{path} was {old}, now {new}" for path, (old, new) in fixed.items() if old != new]
-    if changed:
-        raise SettingsError(
-            f"A resumed run cannot change: {'; '.join(changed)}. Leave it as it was, or start a new run."
-        )
 
 
 def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:

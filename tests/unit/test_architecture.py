@@ -163,6 +163,61 @@ def test_help_does_not_load_heavy_libraries(arguments: list[str]) -> None:
     assert seen["heavy"] == []
 
 
+CODING_LAYERS = {"atomic_file", "cli", "codec", "core", "errors", "images", "model_files", "settings"}
+
+COMMANDS: dict[str, tuple[list[str], set[str], set[str]]] = {
+    "presets": (["presets", "list"], set(), {"cli", "codec", "errors", "images", "settings"}),
+    "info": (["info", "{hpcm}"], {"numpy"}, CODING_LAYERS - {"model_files"}),
+    "compress": (["compress", "{png}", "-o", "{out}/a.hpcm"], {"numpy", "torch"}, CODING_LAYERS),
+    "decompress": (["decompress", "{hpcm}", "-o", "{out}/a.png"], {"numpy", "torch"}, CODING_LAYERS),
+    "export-checkpoint": (["export-checkpoint", "hpcm-nano", "-o", "{out}/a.pth"], {"numpy", "torch"}, CODING_LAYERS),
+    "reconstruct": (
+        ["reconstruct", "{png}", "--model", "hpcm-nano", "-o", "{out}/a.png"],
+        {"numpy", "torch"},
+        CODING_LAYERS | {"data", "evaluation", "plotting"},
+    ),
+}
+"""What a command may import: of the libraries that take long, and of our own layers."""
+
+NEVER = frozenset({"sympy", "torch._dynamo", "hpcmbal.core.loss", "hpcmbal.core.optim", "hpcmbal.core.balance"})
+"""What none of these commands needs: torch's compiler, which arithmetic on the meta device brings, and what trains."""
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A picture, and the file that it becomes."""
+    import numpy as np
+    from PIL import Image
+
+    import hpcmbal
+
+    folder = tmp_path_factory.mktemp("coded")
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    image.save(folder / "a.png")
+    (folder / "a.hpcm").write_bytes(hpcmbal.compress(image))
+    return {"png": folder / "a.png", "hpcm": folder / "a.hpcm"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_imports_what_it_needs_and_no_more(name: str, coded: dict[str, Path], tmp_path: Path) -> None:
+    arguments, libraries, layers = COMMANDS[name]
+    arguments = [argument.format(out=tmp_path, **coded) for argument in arguments]
+    seen = run_python(
+        "import json, sys\n"
+        f"sys.argv = ['hpcmbal', *{arguments!r}]\n"
+        "from hpcmbal.cli.app import main\n"
+        "code = main()\n"
+        "print()\n"
+        f"loaded = sorted(set({sorted(HEAVY | NEVER)!r}) & set(sys.modules))\n"
+        "layers = sorted({name.split('.')[1] for name in sys.modules if name.startswith('hpcmbal.')})\n"
+        "print(json.dumps(dict(code=code, loaded=loaded, layers=layers)))"
+    )
+    assert seen["code"] == 0
+    assert set(seen["loaded"]) <= libraries  # type: ignore[call-overload]
+    assert set(seen["layers"]) <= layers  # type: ignore[call-overload]
+
+
 class TestTheCheckItself:
     """On a small package made for the purpose, so that a check that finds nothing is known to look."""
 

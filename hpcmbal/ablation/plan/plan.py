@@ -174,8 +174,11 @@ def _settings(common: Layer, arm: Arm, lmbda: float | None, *, validations: int)
         base.setdefault(section, {})[field] = entry.value
     own = {} if lmbda is None else {"loss.lmbda": lmbda}
     settings = load_train_settings(None, {**arm.changes, **own}, base=base)
-    folders = {name: getattr(settings.data, name) for name in ("train", "val")}
-    absolute = {name: path and path.expanduser().resolve() for name, path in folders.items()}
+    train, val = settings.data.train, settings.data.val
+    absolute = {
+        "train": train and tuple(folder.expanduser().resolve() for folder in train),
+        "val": val and val.expanduser().resolve(),
+    }
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=absolute)})
     return _with_output(settings, common, validations)
 

@@ -55,9 +55,9 @@ def _deciding(settings: TrainSettings) -> dict[str, dict[str, Any]]:
     content: dict[str, dict[str, Any]] = settings.model_dump(mode="json", exclude={"output", "tracking"})
     for section, names in WITHOUT_INFLUENCE.items():
         content[section] = {name: value for name, value in content[section].items() if name not in names}
-    for name in ("train", "val"):
-        folder = content["data"][name]
-        content["data"][name] = folder if folder is None else str(Path(folder).expanduser().resolve())
+    data = content["data"]
+    for name, folders in (("train", data["train"] or ()), ("val", [data["val"]] if data["val"] else ())):
+        data[name] = [str(Path(folder).expanduser().resolve()) for folder in folders]
     return content
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpcmbal.ablation.run.records import Sample
+from hpcmbal.core.device import choose_device
 from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.data import ImageSource
 from hpcmbal.errors import NumericalError
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import load_network
 from hpcmbal.settings import TrainSettings
-from hpcmbal.training.distributed import choose_device
 from hpcmbal.training.validation import score_images
 
 

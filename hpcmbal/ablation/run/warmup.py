@@ -14,10 +14,10 @@ import torch
 
 from hpcmbal.ablation.plan.plan import VALIDATIONS, PlannedRun
 from hpcmbal.ablation.run.execution import is_out_of_memory
+from hpcmbal.core.device import choose_device
 from hpcmbal.data import CachedImages, validation_images
 from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.settings import TrainSettings
-from hpcmbal.training.distributed import choose_device
 from hpcmbal.training.preflight import PROCESS_BYTES, measure_step
 from hpcmbal.training.state import build_state
 from hpcmbal.training.trainer import open_data, total_steps

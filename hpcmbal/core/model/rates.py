@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import SettingsError, setting
 
 QUALITY_MIN = 1.0
 QUALITY_MAX = 100.0
@@ -65,7 +65,9 @@ class LmbdaRange:
         """
         quality = DEFAULT_QUALITY if quality is None else quality
         if not QUALITY_MIN <= quality <= QUALITY_MAX:
-            raise SettingsError(f"quality should be {QUALITY_MIN:g} to {QUALITY_MAX:g}. Found {quality:g}.")
+            raise SettingsError(
+                f"{setting('quality')} should be {QUALITY_MIN:g} to {QUALITY_MAX:g}. Found {quality:g}."
+            )
         lmbda: float = self.low * (self.high / self.low) ** ((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN))
         return lmbda
 
@@ -111,7 +113,8 @@ class OneRate:
         """
         if quality is not None:
             raise SettingsError(
-                f"The model has {self}, so there is no quality to choose. Leave quality out, or take another model."
+                f"The model has {self}, so there is no quality to choose. Leave {setting('quality')} out, or take "
+                "another model."
             )
         return self.lmbda
 

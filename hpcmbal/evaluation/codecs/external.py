@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpcmbal.errors import HpcmbalError, SettingsError
+from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage
 from hpcmbal.evaluation.find_quality import QualityScale
-from hpcmbal.images.image_file import read_rgb
+from hpcmbal.evaluation.programs import run_program
+from hpcmbal.images.training_image import read_rgb
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
-
-TIMEOUT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -46,26 +45,7 @@ class Program:
     scale: QualityScale
 
 
-_QUIET = ("ffmpeg", "-hide_banner", "-loglevel", "error", "-y")
-_TO_PNG = (*_QUIET, "-i", "{coded}", "-frames:v", "1", "-sws_flags", "accurate_rnd+full_chroma_int", "{decoded}")
-
-
-def _ffmpeg(encoder: Sequence[str], extension: str, qualities: tuple[float, ...], scale: str) -> Program:
-    source = ("-i", "{source}", "-frames:v", "1", "-sws_flags", "accurate_rnd+full_chroma_int")
-    encode = (*_QUIET, *source, "-pix_fmt", "yuv444p", *encoder, "{coded}")
-    return Program(encode, _TO_PNG, extension, qualities, ("ffmpeg", "-version"), scale, QualityScale(51, 0))
-
-
 PROGRAMS: Mapping[str, Program] = {
-    "x265": _ffmpeg(
-        (
-            *("-c:v", "libx265", "-preset", "placebo", "-x265-params"),
-            "qp={quality}:keyint=1:psy-rd=0:psy-rdoq=0:aq-mode=0:log-level=none:info=0:pools=none:frame-threads=1",
-        ),
-        "hevc",
-        (44, 40, 36, 32, 28, 24, 20, 16),
-        "QP, lower is better",
-    ),
     "bpg": Program(
         ("bpgenc", "-m", "9", "-f", "444", "-c", "ycbcr", "-e", "x265", "-q", "{quality}", "-o", "{coded}", "{source}"),
         ("bpgdec", "-o", "{decoded}", "{coded}"),
@@ -155,9 +135,9 @@ class ProgramAnchor:
             source.write_bytes(_png(image))
             places = {"source": source, "coded": coded, "decoded": decoded, "quality": f"{quality:g}"}
             start = time.perf_counter()
-            _run([part.format(**places) for part in program.encode], coded)
+            run_program([part.format(**places) for part in program.encode], coded)
             encoded = time.perf_counter()
-            _run([part.format(**places) for part in program.decode], decoded)
+            run_program([part.format(**places) for part in program.decode], decoded)
             finished = time.perf_counter()
             return CodedImage(read_rgb(decoded), coded.stat().st_size, encoded - start, finished - encoded)
 
@@ -168,14 +148,3 @@ def _png(image: RgbImage) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
-
-
-def _run(command: list[str], result: Path) -> None:
-    try:
-        done = subprocess.run(  # noqa: S603 -- the programs of PROGRAMS, no shell
-            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HpcmbalError(f"'{' '.join(command)}' did not end within {TIMEOUT_SECONDS:g} seconds.") from error
-    if done.returncode or not result.is_file():
-        raise HpcmbalError(f"'{' '.join(command)}' failed with code {done.returncode}: {done.stderr.strip()[-400:]}")

@@ -11,6 +11,7 @@ from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
+from hpcmbal.evaluation.codecs.video import VIDEO_CODECS, VideoAnchor
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import read_header
 from hpcmbal.plotting.labels import visible
@@ -28,10 +29,12 @@ def build_anchor(name: str) -> ImageCodec:
         return PillowAnchor(name)
     if name in PROGRAMS:
         return ProgramAnchor(name)
+    if name in VIDEO_CODECS:
+        return VideoAnchor(name)
     if name in plugin_names("codecs"):
         codec: ImageCodec = load_plugin("codecs", name)()
         return codec
-    known = [*PILLOW_FORMATS, *PROGRAMS, *plugin_names("codecs")]
+    known = [*PILLOW_FORMATS, *VIDEO_CODECS, *PROGRAMS, *plugin_names("codecs")]
     raise SettingsError(f"No anchor '{name}'. Choose from: {', '.join(known)}.")
 
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from hpcmbal.cli.progress import LineReporter, TerminalReporter, balance_table, build_reporter, describe
+from hpcmbal.cli.progress import LineReporter, TerminalReporter, balance_table, build_reporter, describe, waiting
 
 METRICS = {"train/j": 2.6131, "train/bpp": 0.40123, "train/psnr_db": 27.106}
 BALANCE = {
@@ -126,3 +126,19 @@ def test_a_length_that_becomes_known_or_shorter_is_shown() -> None:
         terminal.length(50)
         terminal.step(10, METRICS)
     assert "10/50" in text_of(bar)
+
+
+def test_the_bar_shows_the_measured_speed_before_the_first_step_and_the_real_one_after_it() -> None:
+    bar = console(width=160, terminal=True)
+    with TerminalReporter(bar, step_seconds=4.0) as terminal:
+        terminal.start(100, 0)
+        assert "0.25 steps/s  6:40 left" in text_of(bar)
+        terminal.step(1, METRICS)
+    assert "-.-- steps/s" not in text_of(bar)
+    assert text_of(bar).rstrip().count("0.25 steps/s") < text_of(bar).count("steps/s")
+
+
+def test_without_a_terminal_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    with waiting("measuring"):
+        pass
+    assert capsys.readouterr() == ("", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,11 @@ class Training:
     result: Result = field(default_factory=Result)
     preflight: list[SimpleNamespace] = field(default_factory=list)
     error: BaseException | None = None
+    presets: list[str | None] = field(default_factory=list)
+
+    def checked(self, preset: str | None) -> Iterator[SimpleNamespace]:
+        self.presets.append(preset)
+        yield from self.preflight
 
     def train(self, settings: TrainSettings, reporter: object = None, *, started: float) -> Result:
         assert started > 0
@@ -47,12 +53,12 @@ def training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Training:
     """Stand in for trainer and pre-flight, in an empty working folder."""
     record = Training()
     record.preflight = [
-        SimpleNamespace(name="data", status="ok", detail="20 images"),
-        SimpleNamespace(name="duration", status="warning", detail="about 41 days on this CPU"),
+        SimpleNamespace(name="data", status="ok", detail="20 images", step_seconds=None),
+        SimpleNamespace(name="duration", status="warning", detail="about 41 days on this CPU", step_seconds=3.0),
     ]
     fake = {
         "trainer": SimpleNamespace(train=record.train),
-        "preflight": SimpleNamespace(run_preflight=lambda _settings: record.preflight),
+        "preflight": SimpleNamespace(run_preflight=lambda _settings, preset: record.checked(preset)),
     }
     for name, module in fake.items():
         monkeypatch.setitem(sys.modules, f"hpcmbal.training.{name}", module)
@@ -114,7 +120,7 @@ def test_spellings_of_the_prototype_train_the_same(training: Training) -> None:
         == 0
     )
     (settings,) = training.runs
-    assert (settings.model.name, settings.data.train, settings.data.val) == ("hpcm-base", Path("a"), Path("b"))
+    assert (settings.model.name, settings.data.train, settings.data.val) == ("hpcm-base", (Path("a"),), Path("b"))
     assert (settings.loss.lmbda, settings.data.patch_size, settings.loss.tasks) == (0.02, 192, "five")
     assert (settings.balancing.gamma_s1, settings.balancing.scale_weights) == (0.01, (0.2, 0.5, 0.3))
     assert settings.training.device == "cuda:1"
@@ -128,12 +134,14 @@ def test_spellings_of_the_prototype_train_the_same(training: Training) -> None:
         ("--preset standard --gamma-s1 0.01", "--gamma-s1 0.01 (balancing.gamma_s1): has no effect while"),
         ("--preset standart", "Preset 'standart' does not exist; perhaps you mean 'standard'"),
         ("--set lmbda=3", "--set lmbda=3: must be SECTION.FIELD=VALUE"),
+        ("--seed 1 --seed 2", "--seed is given twice; it counts once."),
     ],
 )
 def test_wrong_settings_are_one_line_and_exit_code_2(
     training: Training, typed: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "--preset", "quickstart", *typed.split()]) == 2
+    preset = [] if "--preset" in typed else ["--preset", "quickstart"]
+    assert main(["train", *preset, *typed.split()]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"hpcmbal: {message}")
     assert err.count("\n") == 1
@@ -163,7 +171,9 @@ def test_dry_run_as_json_is_the_settings_themselves(training: Training, capsys: 
 
 
 def test_dry_run_fails_where_the_training_would(training: Training, capsys: pytest.CaptureFixture[str]) -> None:
-    training.preflight.append(SimpleNamespace(name="device", status="error", detail="no CUDA device"))
+    training.preflight.append(
+        SimpleNamespace(name="device", status="error", detail="no CUDA device", step_seconds=None)
+    )
     assert main(["train", "--preset", "standard", "--dry-run"]) == 1
     assert "pre-flight failed: device" in capsys.readouterr().err
 
@@ -247,6 +257,46 @@ def test_a_checkpoint_with_a_preset_continues_in_its_folder_with_the_presets_set
 
 
 @pytest.fixture
+def stored_elsewhere(stored: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint was trained on other images, with another seed, and logged somewhere else."""
+    flags = {"--train-data": "photos", "--val-data": "held", "--seed": "3", "--log-dir": "/elsewhere/logs"}
+    settings = load_train_settings(None, {}, flags, base=stored.model_dump())
+    monkeypatch.setattr(sys.modules["hpcmbal.training.checkpoint"].open_checkpoint(Path()), "settings", settings)
+
+
+@pytest.mark.parametrize("words", [[], ["--preset", "hierarchical-nano"]])
+def test_a_resumed_run_keeps_its_images_and_seed_and_not_where_it_logged(
+    training: Training, stored_elsewhere: None, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words, "--checkpoint", "elsewhere/old"]) == 0
+    (settings,) = training.runs
+    assert (settings.data.train, settings.data.val) == ((Path("photos"),), Path("held"))
+    assert settings.training.seed == 3
+    assert settings.output.log_dir is None
+    assert "The run wrote its logs to /elsewhere/logs; now they go to the run's folder." in capsys.readouterr().err
+
+
+def test_images_and_logs_given_anew_are_used(
+    training: Training, stored_elsewhere: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--preset", "hierarchical-nano", "--train-data", "others", "--log-dir", "here"]
+    assert main(["train", *words, "--checkpoint", "elsewhere/old"]) == 0
+    (settings,) = training.runs
+    assert (settings.data.train, settings.data.val) == ((Path("others"),), Path("held"))
+    assert settings.output.log_dir == Path("here")
+    assert "wrote its logs" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_was_moved_does_not_choose_where_the_run_goes_on(
+    training: Training, stored: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = sys.modules["hpcmbal.training.checkpoint"].open_checkpoint(Path())
+    monkeypatch.setattr(checkpoint, "folder", Path("downloads/step-00000007"))
+    assert main(["train", "--checkpoint", "downloads/step-00000007"]) == 0
+    assert training.runs[0].output.save_path == Path("runs/run") != stored.output.save_path
+
+
+@pytest.fixture
 def cooldowns(monkeypatch: pytest.MonkeyPatch, stored: TrainSettings) -> list[int]:
     """Lengths of the cool-downs that were asked for; their settings are those stored, for 60 steps."""
     lengths: list[int] = []
@@ -298,3 +348,49 @@ def test_what_contradicts_a_cool_down_is_refused(
     assert message in capsys.readouterr().err
     assert not training.runs
     assert not cooldowns
+
+
+def test_several_folders_are_one_training_set(training: Training) -> None:
+    words = ["--train-data", "a", "--train_dataset", "b, c", "-d", "d"]
+    assert main(["train", "--preset", "quickstart", *words]) == 0
+    assert training.runs[0].data.train == (Path("a"), Path("b, c"), Path("d"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--val-data", "a", "--val-data", "b"], "--val-data is given twice; it counts once. Leave all but one out."),
+        (["--lmbda", "0.1", "--lambda", "0.2", "--lambda", "0.3"], "--lambda is given 3 times"),
+        (["--preset", "standard"], "--preset is given twice"),
+        (["--set", "loss.lmbda=1", "--set", "loss.lmbda=2"], "loss.lmbda: is given twice with --set"),
+    ],
+)
+def test_what_counts_once_is_refused_when_given_twice(
+    training: Training, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--preset", "quickstart", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not training.runs
+
+
+@pytest.mark.parametrize(
+    "words", [["compress", "x.png"], ["eval"], ["presets", "show", "standard"], ["ablate", "gamma"]]
+)
+def test_every_command_refuses_an_option_that_is_given_twice(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"compress": ["--quality", "3", "--quality", "4"], "eval": ["-o", "a", "-o", "b"]}
+    repeated = options.get(words[0], ["--nonsense", "1"])
+    if words[0] == "ablate":
+        repeated = ["--max-steps", "3", "--max-steps", "4"]
+    assert main([*words, *repeated]) == 2
+    assert ("is given twice" in capsys.readouterr().err) == (words[0] != "presets")
+
+
+def test_a_switch_may_be_repeated(training: Training) -> None:
+    assert main(["train", "--preset", "hierarchical-nano", "--use-hierarchical", "--use-hierarchical"]) == 0
+
+
+def test_the_preflight_knows_the_preset(training: Training) -> None:
+    assert main(["train", "--preset", "hierarchical-adaptive"]) == 0
+    assert training.presets == ["hierarchical-adaptive"]

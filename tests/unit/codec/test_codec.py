@@ -115,7 +115,7 @@ class TestModels:
         assert find_codec_model(model.model_id).name == "mine"
 
     def test_a_missing_model_is_named_with_the_places(self, stored: Path) -> None:
-        with pytest.raises(CheckpointError, match=f"id 6162636465666768, .*{stored.parent}.*--model-dir"):
+        with pytest.raises(CheckpointError, match=f"id 6162636465666768, .*{stored.parent}.*model_dirs"):
             find_codec_model(b"abcdefgh", [stored.parent])
 
     def test_an_unknown_name_lists_what_there_is(self) -> None:

@@ -71,7 +71,7 @@ def test_images_are_decoded_under_the_pixel_limit(make_folder: Callable[..., Pat
     path = make_folder(1)
     height, width = ImageFolder(path).read(0).shape[:2]
     assert ImageFolder(path, pixel_limit=width * height).read(0).shape == (height, width, 3)
-    with pytest.raises(DataError, match=r"000\.png: is too large"):
+    with pytest.raises(DataError, match=r"000\.png: too large"):
         ImageFolder(path, pixel_limit=width * height - 1).read(0)
 
 
@@ -120,3 +120,9 @@ class TestRefusals:
                 ImageFolder(tmp_path)
         finally:
             (tmp_path / "locked").chmod(0o700)
+
+
+def test_folders_are_counted_one_by_one(make_folder: Callable[..., Path]) -> None:
+    source = ImageFolder(make_folder(3, name="a"), make_folder(2, name="b"))
+    assert source.counts == (3, 2)
+    assert len(source) == 5

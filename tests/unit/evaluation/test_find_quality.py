@@ -8,7 +8,7 @@ import pytest
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage, measure_coded
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
-from hpcmbal.evaluation.find_quality import QualityScale, find_quality
+from hpcmbal.evaluation.find_quality import QualityScale, search_quality
 
 IMAGE = np.random.default_rng(0).integers(20, 230, (32, 32, 3)).astype(np.uint8)
 
@@ -31,7 +31,7 @@ def coder(scale: QualityScale, calls: list[float] | None = None):
 def test_best_quality_within_a_rate(scale: QualityScale, bpp: float) -> None:
     all_rates = {q: measure_coded(IMAGE, coder(scale)(q))[BPP] for q in map(scale.at, range(scale.count + 1))}
     best = max((q for q in all_rates if all_rates[q] <= bpp), key=all_rates.get)
-    found = find_quality(IMAGE, coder(scale), scale, BPP, bpp)
+    found = search_quality(IMAGE, coder(scale), scale, BPP, bpp)
     assert (found.quality, found.sample[BPP]) == (best, all_rates[best])
 
 
@@ -39,7 +39,7 @@ def test_best_quality_within_a_rate(scale: QualityScale, bpp: float) -> None:
 def test_smallest_file_of_a_psnr(psnr: float) -> None:
     scale = QualityScale(0, 100)
     calls: list[float] = []
-    found = find_quality(IMAGE, coder(scale, calls), scale, PSNR, psnr)
+    found = search_quality(IMAGE, coder(scale, calls), scale, PSNR, psnr)
     assert found.sample[PSNR] >= psnr
     assert measure_coded(IMAGE, coder(scale)(found.quality - 1))[PSNR] < psnr
     assert len(calls) == found.trials <= 8
@@ -48,4 +48,4 @@ def test_smallest_file_of_a_psnr(psnr: float) -> None:
 @pytest.mark.parametrize(("target", "value"), [(BPP, 0.5), (PSNR, 90.0)])
 def test_what_no_quality_reaches_is_refused(target: str, value: float) -> None:
     with pytest.raises(SettingsError, match=r"No quality from 0 to 100 gives at (most 0.5 bpp|least 90 dB)"):
-        find_quality(IMAGE, coder(QualityScale(0, 100)), QualityScale(0, 100), target, value)
+        search_quality(IMAGE, coder(QualityScale(0, 100)), QualityScale(0, 100), target, value)

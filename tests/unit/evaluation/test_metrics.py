@@ -12,8 +12,7 @@ from skimage.data import chelsea
 from skimage.metrics import peak_signal_noise_ratio
 
 from hpcmbal.errors import DataError
-from hpcmbal.evaluation.metrics import MS_SSIM_MIN_SIDE, ms_ssim, ms_ssim_db, to_uint8
-from hpcmbal.images.psnr import psnr_db
+from hpcmbal.evaluation.metrics import MS_SSIM_MIN_SIDE, ms_ssim, ms_ssim_db, psnr_db, to_uint8
 
 
 def noisy(image: np.ndarray, strength: float, seed: int = 0) -> np.ndarray:
@@ -124,4 +123,4 @@ def test_conversion_rounds_to_the_nearest_level() -> None:
 )
 def test_images_that_do_not_fit_are_refused(photograph: np.ndarray, other: np.ndarray, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
-        ms_ssim(photograph, other)
+        psnr_db(photograph, other)

@@ -6,10 +6,11 @@ import csv
 
 import pytest
 
-from hpcmbal.cli.plot_gammas import plot_gammas
+from hpcmbal.cli.app import main
 from hpcmbal.core.balance.gamma import PHASES, STRATEGIES
 from hpcmbal.errors import SettingsError
 from hpcmbal.plotting.gammas import gamma_figure, key_epochs, key_values, save_gamma_figure
+from hpcmbal.settings.pictures import PlotGammasSettings
 
 INITIAL = (0.008, 0.006, 0.004)
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
@@ -53,9 +54,9 @@ def test_the_suffix_chooses_the_format_and_equal_figures_have_equal_bytes(tmp_pa
     assert contents[0].startswith(MAGIC[suffix])
 
 
-def test_other_suffixes_are_refused(tmp_path):
-    with pytest.raises(SettingsError, match=r"end in \.png, \.svg, \.pdf. Found 'gammas.jpg'"):
-        save_gamma_figure(gamma_figure(INITIAL, 30), tmp_path / "gammas.jpg")
+def test_other_suffixes_are_refused():
+    with pytest.raises(SettingsError, match=r"output = gammas.jpg: must end in \.png, \.svg, \.pdf"):
+        PlotGammasSettings(output="gammas.jpg")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,8 @@ def test_what_cannot_be_drawn_is_refused(initial, epochs, message):
 
 
 def test_the_command_writes_figure_and_csv_and_prints_the_table(tmp_path, capsys):
-    plot_gammas(tmp_path / "g.svg", epochs=40, csv=tmp_path / "g.csv")
+    arguments = ["plot-gammas", "-o", tmp_path / "g.svg", "--epochs", 40, "--csv", tmp_path / "g.csv"]
+    assert main(list(map(str, arguments))) == 0
     printed = capsys.readouterr().out
     assert "hierarchical" in printed
     assert "0.0096" in printed

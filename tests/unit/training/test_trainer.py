@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,22 @@ def test_every_recipe_goes_on_bit_for_bit(tiny_model: None, photos: Path, tmp_pa
     assert train(settings("parts"), StopAt(5, 15)).step == 5
     train(resume(settings("parts"), 10))
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize(("number", "name"), [(2, "Ctrl-C"), (15, "SIGTERM")])
+def test_a_wish_to_stop_is_acknowledged_and_the_way_on_is_told(tiny_run: Run, number: int, name: str) -> None:
+    class Told(StopAt):
+        told = threading.Event()
+
+        def message(self, text: str) -> None:
+            assert text.startswith(f"{name}: the step in work is finished and saved first.")
+            self.told.set()
+
+    shown, settings = Told(2, number), tiny_run()
+    shown.told.clear()
+    result = train(settings, shown)
+    assert shown.told.wait(10)
+    assert result.summary.endswith(f"Go on with: hpcmbal train --checkpoint {settings.output.save_path}")
 
 
 def test_j_falls(tiny_run: Run) -> None:

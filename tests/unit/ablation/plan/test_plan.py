@@ -64,7 +64,7 @@ def test_the_study_decides_about_output_where_it_says_so() -> None:
 def test_folders_of_images_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     data = planned(train_data="photos", eval_data="../held").runs[0].settings.data
-    assert (data.train, data.val) == (tmp_path / "photos", tmp_path.parent / "held")
+    assert (data.train, data.val) == ((tmp_path / "photos",), tmp_path.parent / "held")
 
 
 def changed(settings: TrainSettings, section: str, **values: object) -> TrainSettings:
@@ -94,7 +94,7 @@ def test_what_only_changes_speed_or_output_does_not_change_the_key(section: str,
         ("training", {"max_steps": 41}),
         ("balancing", {"gamma_s3": 0.1}),
         ("optimizer", {"learning_rate": 0.1}),
-        ("data", {"train": Path("other")}),
+        ("data", {"train": (Path("other"),)}),
         ("model", {"name": "hpcm-small"}),
     ],
 )
@@ -115,7 +115,7 @@ def test_other_evaluation_images_need_another_evaluation_but_no_other_training()
 def test_a_folder_is_the_same_however_it_is_spelled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     settings = planned().runs[0].settings
-    keys = {run_key(changed(settings, "data", train=Path(text))) for text in ("a", "./a", str(tmp_path / "a"))}
+    keys = {run_key(changed(settings, "data", train=(Path(text),))) for text in ("a", "./a", str(tmp_path / "a"))}
     assert len(keys) == 1
 
 

@@ -19,8 +19,10 @@ from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.image_codec import measure
 from hpcmbal.evaluation.codecs.selection import build_anchor
+from hpcmbal.evaluation.codecs.video import VIDEO_CODECS
 from hpcmbal.evaluation.curves.bd_rate import bd_rate
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
+from hpcmbal.settings.choices import ANCHORS
 
 FAST = ["jpeg", "webp", "jxl", "jpeg2000"]
 
@@ -109,6 +111,10 @@ def test_colour_is_not_subsampled(name: str) -> None:
     assert measure(anchor, board, 0)[PSNR] > 28
 
 
+def test_settings_know_every_anchor() -> None:
+    assert set(ANCHORS) == {*PILLOW_FORMATS, *VIDEO_CODECS, *PROGRAMS}
+
+
 def test_unknown_anchors_are_refused_with_the_choice() -> None:
     with pytest.raises(SettingsError, match=r"No anchor 'gif'. Choose from: jpeg, webp, avif, .*x265"):
         build_anchor("gif")
@@ -116,8 +122,8 @@ def test_unknown_anchors_are_refused_with_the_choice() -> None:
 
 def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(SettingsError, match="'x265' needs the program 'ffmpeg', which is not in PATH"):
-        ProgramAnchor("x265")
+    with pytest.raises(SettingsError, match="'bpg' needs the program 'bpgenc', which is not in PATH"):
+        ProgramAnchor("bpg")
 
 
 @pytest.fixture

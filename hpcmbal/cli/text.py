@@ -1,0 +1,84 @@
+"""Text for people: names and messages as a terminal can show them, tables, and lines on standard error."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from hpcmbal.errors import HpcmbalError, SettingsError, told
+from hpcmbal.settings.flags import command_line_words
+
+
+def printable(text: object, keep: str = "") -> str:
+    r"""`text` as it is, but for what a terminal cannot or should not show, which is escaped.
+
+    >>> printable("a[b].png"), printable("tab\t and byte \udcff")
+    ('a[b].png', 'tab\\t and byte \\udcff')
+    """
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def message(text: str, keep: str = "") -> str:
+    """A message of the library in the words of the command line."""
+    return printable(told(text, command_line_words), keep)
+
+
+def error_text(error: HpcmbalError | OSError) -> str:
+    """What was wrong, for a terminal; of what the operating system refused, also what to do about it."""
+    if isinstance(error, HpcmbalError):
+        # Problems with settings are told one a line; in other messages a line break is part of a name.
+        keep = "\n" if isinstance(error, SettingsError) else ""
+        return message(str(error.args[0]) if error.args else type(error).__name__, keep)
+    where = f" ({printable(error.filename)})" if error.filename else ""
+    what = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what}{where}. What was saved before is intact; free some space or write elsewhere."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{what}{where}. Choose a place that you may read and write, or change its permissions."
+    return f"{what}{where}."
+
+
+def say(text: str) -> None:
+    """Write a line about what is going on to standard error; brackets are brackets."""
+    sys.stderr.write(f"{message(text)}\n")
+
+
+def tell(text: str) -> None:
+    """Write a line of the result to standard output."""
+    typer.echo(message(text))
+
+
+def print_table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    to_stderr: bool = False,
+    title: str | None = None,
+) -> None:
+    """A table for a terminal; lines of fields between tabs elsewhere, or a table on standard error.
+
+    Args:
+        titles: Of the columns. The first is never cut; it is folded where it is too long.
+        rows: Cells are shown as they are: brackets are no markup.
+        right: Columns that are aligned on the right.
+        to_stderr: Where to write it.
+        title: Above it, on a terminal.
+    """
+    if not (to_stderr or sys.stdout.isatty()):
+        for row in (titles, *rows):
+            typer.echo("\t".join(map(printable, row)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, title=title and Text(title), title_justify="left")
+    for name in titles:
+        table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(stderr=to_stderr, highlight=False).print(table)

@@ -1,0 +1,129 @@
+"""`compress_files`: images to `.hpcm` files, what `hpcmbal compress` does."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpcmbal.codec.files.batch import Batch, Watcher, run_batch, run_batch_on
+from hpcmbal.codec.files.job import EXTENSION, Job, Outcome, read_source, write_target
+from hpcmbal.codec.files.plan import Naming, Plan, plan_jobs
+from hpcmbal.errors import BitstreamError
+from hpcmbal.settings.coding import CompressSettings
+
+if TYPE_CHECKING:
+    from hpcmbal.codec.codec_model import CodecModel
+    from hpcmbal.images.picture import Picture
+
+
+def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -> Batch:
+    """Compress image files to `.hpcm` files; orientation is applied, alpha, ICC profile and EXIF are kept.
+
+    Args:
+        settings: Which files, where to, and how; one for `.inputs` is enough.
+        watcher: Is told how it goes on.
+
+    Returns:
+        What became of every file; files that failed have an error in their outcome.
+
+    Raises:
+        SettingsError: The output does not suit the inputs, the model has one rate, or there is no such device.
+        DataError: A folder holds no picture, or an output would be an input.
+        CheckpointError: There is no such model.
+    """
+    from hpcmbal.images.formats import source_extensions
+
+    watcher = watcher or Watcher()
+    naming = Naming(
+        reads=lambda name: Path(name).suffix in source_extensions(),
+        ignores=lambda name: name.endswith(EXTENSION),
+        extension_of=lambda _: EXTENSION,
+        writes=(EXTENSION,),
+    )
+    plan = plan_jobs(settings, naming)
+    if not plan.jobs:
+        return Batch((), plan)
+    if settings.engine == "ray":
+        return _on_cluster(settings, watcher, plan)
+    work = Compression(settings, settings.device)
+    work.check()
+    return run_batch(plan, work, watcher, force=settings.force, workers=settings.workers)
+
+
+def _on_cluster(settings: CompressSettings, watcher: Watcher, plan: Plan) -> Batch:
+    from hpcmbal.engines.ray_engine import RayEngine
+
+    cpus, gpus = settings.cpus_per_task or 1, settings.gpus_per_task or 0
+    if settings.model is not None and Path(settings.model).exists():
+        settings = settings.model_copy(update={"model": str(Path(settings.model).expanduser().absolute())})
+    work = Compression(settings, settings.task_device)
+    dataclasses.replace(work, device="cpu").check()  # the driver may have no GPU
+    with RayEngine(settings.address, cpus, gpus) as engine:
+        return run_batch_on(engine, plan, work, watcher, force=settings.force)
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Compress one file; small, so that it can be sent to other processes, each of which loads the model once."""
+
+    settings: CompressSettings
+    device: str
+
+    def __call__(self, job: Job) -> Outcome:
+        """Read, compress, write.
+
+        Raises:
+            HpcmbalError: The picture, the model or the device cannot be used.
+            OSError: The file cannot be written.
+        """
+        from hpcmbal.codec.codec import compress_picture
+        from hpcmbal.images.image_file import read_picture
+
+        settings, model = self.settings, self.model()
+        source = read_source(job.source)
+        picture = read_picture(source, str(job.source), pixel_limit=settings.max_pixels)
+        data = compress_picture(picture, model, settings.quality)
+        psnr_db = _verified_psnr_db(data, picture, model, settings.max_pixels) if settings.verify else None
+        write_target(job, data)
+        height, width = picture.pixels.shape[:2]
+        return Outcome(job, len(source), len(data), height * width, psnr_db)
+
+    def check(self) -> None:
+        """Load the model here, so that a wrong one is one error, and not one for each file.
+
+        Raises:
+            CheckpointError: There is no such model.
+            SettingsError: It has no such quality, or there is no such device.
+        """
+        self.model().rate_of(self.settings.quality)
+
+    def model(self) -> CodecModel:
+        """The model, which stays in memory."""
+        from hpcmbal.codec.codec_model import load_codec_model
+        from hpcmbal.core.device import choose_device
+
+        return load_codec_model(self.settings.model, device=str(choose_device(self.device)))
+
+
+def _verified_psnr_db(data: bytes, picture: Picture, model: CodecModel, max_pixels: int) -> float:
+    """PSNR of what `data` decodes to, over all channels."""
+    import numpy as np
+
+    from hpcmbal.codec.bitstream import read_container
+    from hpcmbal.codec.codec import decompress_container
+
+    decoded = decompress_container(read_container(data, pixel_limit=max_pixels), model)
+    metadata = [(found.icc, found.exif, found.xmp) for found in (decoded, picture)]
+    if metadata[0] != metadata[1] or not _same(decoded.alpha, picture.alpha):
+        raise BitstreamError("The file does not give alpha, ICC profile, EXIF or XMP back. Please report this.")
+    error = decoded.pixels.astype(np.float32) - picture.pixels.astype(np.float32)
+    mse = float(np.mean(error**2, dtype=np.float64))
+    return float("inf") if not mse else 10 * float(np.log10(255**2 / mse))
+
+
+def _same(a: object, b: object) -> bool:
+    import numpy as np
+
+    return (a is None) == (b is None) and (a is None or np.array_equal(a, b))  # type: ignore[arg-type]

@@ -1,0 +1,94 @@
+"""One file to read and one to write, and what became of it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcmbal.errors import BitstreamError, HpcmbalError
+from hpcmbal.settings.coding import STANDARD_STREAM
+
+EXTENSION, SIGNATURE = ".hpcm", b"HPCM"
+STREAM = Path(STANDARD_STREAM)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read and one to write; either may be the standard stream `-`."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes:
+        job: Its paths.
+        bytes_before: Size of what was read.
+        bytes_after: Size of what was written.
+        pixels: Width times height.
+        psnr_db: Quality of the decoded picture, if it was measured; infinite if it is exact.
+        seconds: Time it took.
+        error: Why it failed; None if it did not.
+        warnings: What the picture lost.
+    """
+
+    job: Job
+    bytes_before: int = 0
+    bytes_after: int = 0
+    pixels: int = 0
+    psnr_db: float | None = None
+    seconds: float = 0.0
+    error: HpcmbalError | OSError | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the compressed file, whichever of the two that is."""
+        compressed = self.bytes_before if self.job.source.suffix.lower() == EXTENSION else self.bytes_after
+        return 8 * compressed / max(1, self.pixels)
+
+
+def read_source(source: Path) -> bytes:
+    """The bytes of a job's source.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    from hpcmbal.images.image_file import read_file
+
+    return sys.stdin.buffer.read() if source == STREAM else read_file(source)
+
+
+def check_signature(data: bytes) -> None:
+    """Say what a file is that is no `.hpcm` file.
+
+    Raises:
+        BitstreamError: It does not start as one.
+    """
+    if data[: len(SIGNATURE)] == SIGNATURE[: len(data)] and data:
+        return
+    from hpcmbal.images.image_file import format_of
+
+    name = format_of(data) if data else None
+    unknown = "its content is in no format that is known" if data else "it is empty"
+    found = f"it is a picture in the format {name}" if name else unknown
+    raise BitstreamError(f"not an {EXTENSION} file: {found}. Give a file that hpcmbal compressed.")
+
+
+def write_target(job: Job, data: bytes) -> None:
+    """Write a job's target, readable by nobody who could not read its source; see `hpcmbal.atomic_file`.
+
+    Raises:
+        OSError: It cannot be written; what was there before is untouched.
+    """
+    from hpcmbal.atomic_file import write_bytes
+
+    if job.target == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_bytes(job.target, data, readable_as=None if job.source == STREAM else job.source)

@@ -1,0 +1,119 @@
+"""Settings of `compress` and `decompress`: which files, where to, and how they are coded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from hpcmbal.errors import setting
+from hpcmbal.settings.check import Condition, Contradiction
+from hpcmbal.settings.engine import DEVICE_PATTERN, EngineSettings
+from hpcmbal.settings.section import CommandSettings
+
+STANDARD_STREAM = "-"
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
+ALL_SCALES = 3
+
+Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)]
+"""A path as it was typed, so that a slash at its end is not lost: that says that it is a folder."""
+
+
+class FilesSettings(CommandSettings):
+    """Files in, files out."""
+
+    inputs: tuple[Path, ...] = Field(description="Files, or folders of files; '-' is standard input.")
+    output: Place | None = Field(
+        None,
+        min_length=1,
+        description="File, or with several inputs (or a slash at the end) folder; '-' is standard output; "
+        "beside each input if not given.",
+    )
+    recursive: bool = Field(False, description="Take the subfolders of folders too; the output keeps their tree.")
+    force: bool = Field(False, description="Overwrite outputs that exist.")
+    skip_existing: bool = Field(False, description="Leave out inputs whose output exists.")
+    max_pixels: int = Field(
+        DEFAULT_MAX_PIXELS, ge=1, description="Refuse pictures with more pixels (width times height)."
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _some(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not value:
+            raise ValueError("must be at least one file or folder")
+        return value
+
+    @property
+    def streams(self) -> bool:
+        """Whether standard input or output takes part."""
+        return Path(STANDARD_STREAM) in self.inputs or self.output == STANDARD_STREAM
+
+    def contradictions(self) -> list[Contradiction]:
+        """See `CommandSettings`."""
+        found = super().contradictions()
+        if Path(STANDARD_STREAM) in self.inputs and len(self.inputs) > 1:
+            found.append(Contradiction("inputs", "'-' (standard input) stands alone; leave the other inputs out"))
+        if self.output == STANDARD_STREAM and len(self.inputs) > 1:
+            found.append(Contradiction("output", "standard output takes one file; give a folder", ("inputs",)))
+        if self.force and self.skip_existing:
+            rule = f"contradicts {setting('skip_existing')}; leave one of them out"
+            found.append(Contradiction("force", rule, ("skip_existing",)))
+        return found
+
+
+class CompressSettings(FilesSettings, EngineSettings):
+    """Images to `.hpcm` files."""
+
+    model: str | None = Field(
+        None, min_length=1, description="Packaged model's name, model file, checkpoint, run or id; else the default."
+    )
+    quality: float | None = Field(
+        None, ge=1, le=100, description="1 (smallest) to 100 (best), 50 if not given; for models of variable rate."
+    )
+    verify: bool = Field(False, description="Decode every file again and report its PSNR; an error if it does not.")
+
+    def contradictions(self) -> list[Contradiction]:
+        """See `CommandSettings`."""
+        found = super().contradictions()
+        if self.engine == "ray" and self.streams:
+            rule = "cannot do a standard stream ('-'), which other machines do not have; leave it out"
+            found.append(Contradiction("engine", rule, ("inputs", "output")))
+        return found
+
+
+class DecompressSettings(FilesSettings):
+    """`.hpcm` files to images."""
+
+    type: Literal["png", "jpg", "webp", "avif", "tif"] | None = Field(
+        None,
+        description="Format of the images; if not given, what the output's name says, else that of the source.",
+    )
+    output_quality: int | None = Field(None, ge=1, le=100, description="Quality of lossy images (jpg, webp, avif); 95.")
+    background: str | None = Field(
+        None, min_length=1, description="Colour to put behind transparent pictures, such as white or #204080."
+    )
+    model_dirs: tuple[Path, ...] = Field((), description="Folders with models to search first; then HPCMBAL_MODEL_DIR.")
+    scales: int = Field(ALL_SCALES, ge=0, le=ALL_SCALES, description="Decode only so many scales: a preview.")
+    allow_truncated: bool = Field(False, description="Decode what is complete in files that were cut off.")
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description="Where the network runs: auto, cpu, cuda:N.")
+    workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {}
+
+    def contradictions(self) -> list[Contradiction]:
+        """See `CommandSettings`."""
+        found = super().contradictions()
+        if self.type == "png" and self.output_quality is not None:
+            rule = f"has no effect on png, which is lossless; leave it out, or give {setting('type', 'jpg')}"
+            found.append(Contradiction("output_quality", rule, ("type",)))
+        return found
+
+
+class InfoSettings(CommandSettings):
+    """What a compressed file says about itself."""
+
+    file: Path = Field(description="A compressed file; '-' is standard input.")

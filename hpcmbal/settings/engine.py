@@ -1,0 +1,64 @@
+"""Settings of where the work of a command is done: threads here, or tasks on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from hpcmbal.errors import setting
+from hpcmbal.settings.check import Condition, Contradiction
+from hpcmbal.settings.section import CommandSettings
+
+DEVICE_PATTERN = r"^(auto|cpu|cuda(:\d+)?)$"
+_RAY = (Condition("engine", ("ray",)),)
+
+
+class EngineSettings(CommandSettings):
+    """What commands share that code many images: here, or on a cluster (docs/cluster.md)."""
+
+    device: str = Field(
+        "auto", pattern=DEVICE_PATTERN, description="Where the network runs: auto (a GPU if there is one), cpu, cuda:N."
+    )
+    workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
+    engine: Literal["local", "ray"] = Field("local", description="local, or ray: on a cluster, see docs/cluster.md.")
+    address: str | None = Field(
+        None,
+        min_length=1,
+        description="The Ray cluster to join: auto or HOST:PORT; a Ray of this machine alone if not given.",
+    )
+    cpus_per_task: float | None = Field(None, gt=0, description="CPUs, and threads, of a task of Ray; 1 if not given.")
+    gpus_per_task: float | None = Field(
+        None, ge=0, description="GPUs of a task of Ray, 0.25 to share one; none if not given."
+    )
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
+        "address": _RAY,
+        "cpus_per_task": _RAY,
+        "gpus_per_task": _RAY,
+        "workers": (Condition("engine", ("local",)),),
+    }
+
+    def contradictions(self) -> list[Contradiction]:
+        """See `CommandSettings`."""
+        if self.engine == "local":
+            return []
+        reads, gpus = ("engine", "gpus_per_task"), self.gpus_per_task
+        if self.device.startswith("cuda:"):
+            rule = f"on a cluster, Ray says which GPU is whose; use {setting('device', 'cuda')}"
+            return [Contradiction("device", rule, reads)]
+        if self.device == "cuda" and not gpus:
+            rule = f"on a cluster needs {setting('gpus_per_task', 1)} (or 0.25, to share): Ray assigns GPUs"
+            return [Contradiction("device", rule, reads)]
+        if self.device == "cpu" and gpus:
+            rule = f"reserves what {setting('device', 'cpu')} does not use; use {setting('device', 'cuda')}"
+            return [Contradiction("gpus_per_task", rule, (*reads, "device"))]
+        return []
+
+    @property
+    def task_device(self) -> str:
+        """The device of a task: on a cluster, the GPUs that it asked for, which it sees as its only ones."""
+        if self.engine == "ray" and self.device == "auto":
+            return "cuda" if self.gpus_per_task else "cpu"
+        return self.device
