@@ -64,6 +64,8 @@ def evaluate_command(
     anchor: Annotated[list[str] | None, _option("anchor", "-a", metavar="NAMES")] = None,
     published: Annotated[str | None, _option("published", metavar="SET")] = None,
     quality: Annotated[str | None, _option("quality", "-q", metavar="NUMBERS")] = None,
+    metrics: Annotated[list[str] | None, _option("metrics", metavar="NAMES")] = None,
+    weights_dir: Annotated[Path | None, _option("weights_dir", metavar="FOLDER")] = None,
     bd_anchor: Annotated[str | None, _option("bd_anchor", metavar="CURVE")] = None,
     interpolation: Annotated[str | None, _option("interpolation", metavar="NAME")] = None,
     bootstrap: Annotated[str | None, _option("bootstrap", metavar="NUMBER")] = None,
@@ -138,15 +140,11 @@ def _teller(bar: Progress) -> Callable[[str, int, int], None]:
 
 def _show_curves(curves: Sequence[Curve]) -> None:
     from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS
-    from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM_DB, PSNR
+    from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, QUALITY_METRICS
 
-    shown = (
-        (BPP, "bpp", 4),
-        (PSNR, "PSNR dB", 3),
-        (MS_SSIM_DB, "MS-SSIM dB", 3),
-        (ENCODE_SECONDS, "encode s", 3),
-        (DECODE_SECONDS, "decode s", 3),
-    )
+    metrics = [metric for metric in QUALITY_METRICS if any(metric in curve.results for curve in curves)]
+    shown = [(BPP, "bpp", 4), *((metric, METRIC_LABELS[metric], 3) for metric in metrics)]
+    shown += [(ENCODE_SECONDS, "encode s", 3), (DECODE_SECONDS, "decode s", 3)]
     rows = []
     for curve in curves:
         columns = [(curve.results.get(key, (None,) * len(curve)), digits) for key, _, digits in shown]
@@ -170,7 +168,7 @@ def _show_table(table: BdTable) -> None:
         interval = interval_text(row) if row.interval else ""
         quality = "" if found.bd_quality_db is None else f"{found.bd_quality_db:+.3f}"
         rows.append([row.test, METRIC_LABELS[row.metric], f"{found.bd_rate_percent:+.2f} %", interval, quality, note])
-    _print_table(["curve", "metric", "BD-rate", "95 % interval", "BD dB", "note"], rows)
+    _print_table(["curve", "metric", "BD-rate", "95 % interval", "BD quality", "note"], rows)
 
 
 def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -21,6 +21,7 @@ from hpcmbal.evaluation.curves.curve_file import read_curves
 from hpcmbal.evaluation.curves.published import published_on
 from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
 from hpcmbal.evaluation.environment import available_cpus
+from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.output import SAMPLES_FILE, check_folder, write_output
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Runner, TestImages
@@ -84,6 +85,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     check_folder(settings.folder, force=settings.force)
     if settings.compare:
         return Evaluation((_finish(settings, settings.folder, _stored_curves(settings), []),))
+    ExtraMetrics(settings.metrics, settings.weights_dir)  # so that what is missing is told before hours of coding
     models = build_models(settings.model, settings.quality, device=settings.device, estimated=settings.estimate)
     codecs: list[ImageCodec] = [*models, *(build_anchor(name) for name in settings.anchor)]
     names = [codec.name for codec in codecs]
@@ -140,7 +142,8 @@ def _measure(
 ) -> tuple[list[Curve], list[ViewerImage]]:
     store = SampleStore(folder / SAMPLES_FILE)
     workers = settings.workers or available_cpus()
-    with Runner(images, store, workers=workers, progress=progress, engine=cluster) as runner:
+    extra = ExtraMetrics(settings.metrics, settings.weights_dir)
+    with Runner(images, store, workers=workers, progress=progress, engine=cluster, extra=extra) as runner:
         curves = [runner.evaluate(codec) for codec in codecs]
     by_name = {codec.name: codec for codec in codecs}
     progress(_PICTURES, 0, 1)

@@ -19,6 +19,7 @@ from hpcmbal.errors import HpcmbalError
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec, Sample, measure
 from hpcmbal.evaluation.curves.curve import Column, Curve, mean_results
 from hpcmbal.evaluation.environment import describe_environment
+from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import describe_image_set, image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
 from hpcmbal.images.training_image import read_rgb
@@ -70,6 +71,7 @@ class _Task(NamedTuple):
     key: str
     image: int
     point: int
+    extra_keys: dict[str, str]
 
 
 class Runner:
@@ -80,6 +82,7 @@ class Runner:
         store: Where samples are kept.
         workers: Processes for the codecs that allow it.
         progress: Told about every sample.
+        extra: Metrics beside PSNR and MS-SSIM. What was measured without one is coded again for it.
         engine: Measures everything, models as well, in the place of `workers`; each of its tasks is one sample. Paths
             of images and checkpoints must be absolute, and mean the same wherever it works.
     """
@@ -92,12 +95,14 @@ class Runner:
         workers: int = 1,
         progress: Progress | None = None,
         engine: Engine | None = None,
+        extra: ExtraMetrics | None = None,
     ) -> None:
         self.images = images
         self._store = store
         self._workers = workers
         self._progress = progress or _silent
         self._engine = engine
+        self._extra = extra or ExtraMetrics()
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -119,7 +124,7 @@ class Runner:
         """
         description = codec.describe()
         total = len(self.images.paths) * len(codec.points)
-        tasks = [task for task in self._tasks(codec, description) if self._store.get(task.key) is None]
+        tasks = [task for task in self._tasks(codec, description) if self._stored(task) is None]
         # Point by point, because another point may be another checkpoint to load.
         tasks.sort(key=lambda task: task.point)
         done = total - len(tasks)
@@ -127,6 +132,8 @@ class Runner:
 
         def keep(task: _Task, sample: Sample) -> None:
             nonlocal done
+            for name, key in task.extra_keys.items():
+                self._store.add(key, {name: sample.pop(name)})
             self._store.add(task.key, sample)
             done += 1
             self._progress(codec.name, done, total)
@@ -141,9 +148,19 @@ class Runner:
     def _tasks(self, codec: ImageCodec, description: dict[str, Any]) -> Iterator[_Task]:
         # The points of a codec are its own business: which others there are does not change a sample.
         settings = {key: value for key, value in description.items() if key not in ("qualities", "points")}
+        extra = self._extra.versions()
         for image, digest in enumerate(self.images.hashes):
             for point, label in enumerate(codec.points):
-                yield _Task(sample_key(settings, label, digest), image, point)
+                keys = {
+                    name: sample_key({**settings, "metric": [name, version]}, label, digest)
+                    for name, version in extra.items()
+                }
+                yield _Task(sample_key(settings, label, digest), image, point, keys)
+
+    def _stored(self, task: _Task) -> Sample | None:
+        """What is known about a task, if it is everything."""
+        parts = [self._store.get(key) for key in (task.key, *task.extra_keys.values())]
+        return None if None in parts else {key: value for part in parts if part for key, value in part.items()}
 
     def _run(self, codec: ImageCodec, tasks: Sequence[_Task]) -> Iterator[tuple[_Task, Sample]]:
         if codec.in_processes and self._workers > 1 and len(tasks) > 1:
@@ -151,7 +168,7 @@ class Runner:
             return
         with _one_thread() if codec.in_processes else nullcontext():
             for task in tasks:
-                yield task, measure(codec, read_rgb(self.images.paths[task.image]), task.point)
+                yield task, measure(codec, read_rgb(self.images.paths[task.image]), task.point, self._extra)
 
     def _run_on(
         self, engine: Engine, codec: ImageCodec, tasks: Sequence[_Task], keep: Callable[[_Task, Sample], None]
@@ -165,7 +182,8 @@ class Runner:
                 keep(tasks[index], result)
 
         paths = self.images.paths
-        engine.run(_measure_one, [(codec, paths[task.image], task.point) for task in tasks], on_result)
+        work = [(codec, paths[task.image], task.point, self._extra) for task in tasks]
+        engine.run(_measure_one, work, on_result)
         if lost:
             raise HpcmbalError(
                 f"{len(lost)} measurements of '{codec.name}' are missing; the first is of {lost[0]}. What was measured "
@@ -179,7 +197,7 @@ class Runner:
             self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_start_worker)
         paths = self.images.paths
         running: dict[Future[Sample], _Task] = {
-            self._pool.submit(_measure_file, codec, paths[task.image], task.point): task for task in tasks
+            self._pool.submit(_measure_file, codec, paths[task.image], task.point, self._extra): task for task in tasks
         }
         try:
             while running:
@@ -195,7 +213,7 @@ class Runner:
     def _curve(self, codec: ImageCodec, description: dict[str, Any]) -> Curve:
         columns: dict[str, list[Sample]] = {name: [] for name in self.images.names}
         for task in self._tasks(codec, description):
-            sample = self._store.get(task.key)
+            sample = self._stored(task)
             assert sample is not None, "evaluate() measured it"  # noqa: S101
             columns[self.images.names[task.image]].append(sample)
         samples = {name: _as_columns(found) for name, found in columns.items()}
@@ -204,6 +222,7 @@ class Runner:
             "codec": {**description, "points": list(codec.points)},
             "image_set": self.images.describe(),
             "environment": describe_environment(),
+            **({"metrics": self._extra.versions()} if self._extra.names else {}),
             "workers": self._workers if codec.in_processes and self._engine is None else 1,
         }
         summary = description.get("encoder") or description.get("model") or codec.name
@@ -226,11 +245,11 @@ def _as_columns(samples: Sequence[Sample]) -> dict[str, Column]:
     return {key: tuple(sample.get(key) for sample in samples) for key in samples[0]}
 
 
-def _measure_file(codec: ImageCodec, path: Path, point: int) -> Sample:
-    return measure(codec, read_rgb(path), point)
+def _measure_file(codec: ImageCodec, path: Path, point: int, extra: ExtraMetrics) -> Sample:
+    return measure(codec, read_rgb(path), point, extra)
 
 
-def _measure_one(task: tuple[ImageCodec, Path, int]) -> Sample:
+def _measure_one(task: tuple[ImageCodec, Path, int, ExtraMetrics]) -> Sample:
     return _measure_file(*task)
 
 

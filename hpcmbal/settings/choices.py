@@ -50,6 +50,9 @@ ANCHORS = (
 )
 """Codecs to compare with: through Pillow, and through programs."""
 
+EXTRA_METRICS = ("ssimulacra2", "vmaf", "vmaf-neg", "psnr-hvs-m", "iw-ssim", "fsim", "vif", "lpips", "dists")
+"""Of evaluations, beside PSNR and MS-SSIM."""
+
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 """Of BD-rates."""
 

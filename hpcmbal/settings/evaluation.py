@@ -13,7 +13,7 @@ from hpcmbal.settings import choices
 from hpcmbal.settings.check import Condition, Contradiction, build
 from hpcmbal.settings.layers import merge, option_layer, set_layer
 from hpcmbal.settings.presets import read_preset
-from hpcmbal.settings.problems import Problem, Source, check_none
+from hpcmbal.settings.problems import Problem, Source, check_none, suggestion
 from hpcmbal.settings.section import CommandSettings, FloatTuple, one_of
 
 PRESETS = "evaluations"
@@ -54,6 +54,12 @@ class EvalSettings(CommandSettings):
     published: str | None = Field(None, min_length=1, description="Published points on an image set: kodak.")
     quality: FloatTuple = Field((), description="Points of variable-rate models, 1..100.")
     estimate: bool = Field(False, description="Rates from likelihoods; without it real files are written and read.")
+    metrics: Names = Field(
+        (), description=f"Metrics beside PSNR and MS-SSIM, separated by commas: {', '.join(choices.EXTRA_METRICS)}."
+    )
+    weights_dir: Path | None = Field(
+        None, description="Weights for lpips and dists, in a folder laid out as torch.hub's."
+    )
     bd_anchor: str | None = Field(
         None, min_length=1, description="Curve to compare with; the first that is no model if not given."
     )
@@ -76,6 +82,7 @@ class EvalSettings(CommandSettings):
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
         "quality": (Condition("model"),),
         "estimate": (Condition("model"),),
+        "metrics": (_CODING,),
         "limit": (_CODING,),
         "viewer": (_CODING,),
         "workers": (_CODING, _LOCAL),
@@ -109,6 +116,13 @@ class EvalSettings(CommandSettings):
         outside = [quality for quality in self.quality if not 1 <= quality <= 100]
         if outside:
             found.append(Contradiction("quality", f"must be from 1 to 100; found {outside[0]:g}"))
+        unknown = [name for name in self.metrics if name not in choices.EXTRA_METRICS]
+        if unknown:
+            rule = f"'{unknown[0]}' is none{suggestion(unknown[0], choices.EXTRA_METRICS)}; choose from "
+            found.append(Contradiction("metrics", rule + ", ".join(choices.EXTRA_METRICS)))
+        if self.weights_dir is not None and not {"lpips", "dists"} & set(self.metrics):
+            rule = f"is for the metrics lpips and dists; add {setting('metrics', 'lpips')}, or leave it out"
+            found.append(Contradiction("weights_dir", rule, ("metrics",)))
         return [*found, *self._places(), *self._device_problems()]
 
     def _places(self) -> list[Contradiction]:

@@ -13,6 +13,7 @@ from hpcmbal.evaluation.metrics import ms_ssim, ms_ssim_db, psnr_db
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hpcmbal.evaluation.extra_metrics import ExtraMetrics
     from hpcmbal.images.rgb_image import RgbImage
 
 Sample: TypeAlias = "dict[str, float | None]"
@@ -69,13 +70,13 @@ class ImageCodec(Protocol):
         ...
 
 
-def measure(codec: ImageCodec, image: RgbImage, point: int) -> Sample:
-    """Code one image and measure rate, quality and time."""
-    return measure_coded(image, codec.code(image, point))
+def measure(codec: ImageCodec, image: RgbImage, point: int, extra: ExtraMetrics | None = None) -> Sample:
+    """Code one image and measure rate, quality and time, and the metrics of `extra`."""
+    return measure_coded(image, codec.code(image, point), extra)
 
 
-def measure_coded(image: RgbImage, coded: CodedImage) -> Sample:
-    """Rate, quality and time of an image that was coded."""
+def measure_coded(image: RgbImage, coded: CodedImage, extra: ExtraMetrics | None = None) -> Sample:
+    """Rate, quality and time of an image that was coded, and the metrics of `extra`."""
     pixels = image.shape[0] * image.shape[1]
     similarity = ms_ssim(image, coded.reconstruction)
     sample: Sample = {
@@ -90,6 +91,8 @@ def measure_coded(image: RgbImage, coded: CodedImage) -> Sample:
     if coded.scale_bytes:
         sample[BPP_STRINGS] = sum(coded.scale_bytes.values()) * 8 / pixels
         sample |= {SCALE_KEYS[name]: size for name, size in coded.scale_bytes.items()}
+    if extra is not None:
+        sample |= {name: extra.measure(name, image, coded.reconstruction) for name in extra.names}
     return sample
 
 

@@ -82,8 +82,8 @@ def compare_curves(
     low, high, share = quality_overlap(anchor_points, test_points)
     if high <= low:
         raise ComparisonRefusedError(
-            f"{prefix}no overlap: '{anchor.name}' covers {_span(anchor_points)} dB and '{test.name}' "
-            f"{_span(test_points)} dB. Add points at other rates."
+            f"{prefix}no overlap: '{anchor.name}' covers {_span(anchor_points)} and '{test.name}' "
+            f"{_span(test_points)}. Add points at other rates."
         )
     rate, quality = bd_rate(anchor_points, test_points, interpolation), None
     if math.isfinite(rate):
@@ -163,7 +163,7 @@ def _check_points(curve: Curve, metric: str, prefix: str) -> None:
     if broken:
         (low_bpp, low_db), (high_bpp, high_db) = broken
         raise ComparisonRefusedError(
-            f"{prefix}'{curve.name}' is not monotonic: {low_db:.3f} dB at {low_bpp:.4f} bpp, then {high_db:.3f} dB at "
+            f"{prefix}'{curve.name}' is not monotonic: {low_db:.3f} at {low_bpp:.4f} bpp, then {high_db:.3f} at "
             f"{high_bpp:.4f} bpp. More bits must mean more quality: leave out one of the two points."
         )
 

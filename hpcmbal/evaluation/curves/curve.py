@@ -19,10 +19,35 @@ if TYPE_CHECKING:
 BPP, PSNR, MS_SSIM, MS_SSIM_DB = "bpp", "psnr-rgb", "ms-ssim-rgb", "ms-ssim-db-rgb"
 """Keys of results, as CompressAI writes them; MS-SSIM in dB is an addition."""
 
-QUALITY_METRICS = (PSNR, MS_SSIM_DB)
-"""What curves are drawn and compared in: both in dB, so that a straight line is a fair interpolation."""
+IN_DB = {MS_SSIM_DB: MS_SSIM, "iw-ssim-db": "iw-ssim", "fsim-db": "fsim"}
+"""Similarities x in [0, 1] by the key of -10 log10(1 - x), in which differences near 1 can be seen."""
 
-METRIC_LABELS = {PSNR: "PSNR (dB)", MS_SSIM_DB: "MS-SSIM (dB)", MS_SSIM: "MS-SSIM", BPP: "bits per pixel"}
+DISTANCES_IN_DB = {"lpips-db": "lpips", "dists-db": "dists"}
+"""Distances x by the key of -10 log10(x), so that more is better."""
+
+_LINEAR = {**IN_DB, **DISTANCES_IN_DB}
+
+QUALITY_METRICS = (
+    *(PSNR, MS_SSIM_DB, "ssimulacra2", "vmaf", "vmaf-neg", "psnr-hvs-m"),
+    *("iw-ssim-db", "fsim-db", "vif", "lpips-db", "dists-db"),
+)
+"""What curves are drawn and compared in, those that there are: on scales on which a straight line is a fair guess."""
+
+METRIC_LABELS = {
+    PSNR: "PSNR (dB)",
+    MS_SSIM_DB: "MS-SSIM (dB)",
+    MS_SSIM: "MS-SSIM",
+    BPP: "bits per pixel",
+    "ssimulacra2": "SSIMULACRA 2",
+    "vmaf": "VMAF",
+    "vmaf-neg": "VMAF NEG",
+    "psnr-hvs-m": "PSNR-HVS-M (dB)",
+    "iw-ssim-db": "IW-SSIM (dB)",
+    "fsim-db": "FSIM (dB)",
+    "vif": "VIF",
+    "lpips-db": "LPIPS (dB)",
+    "dists-db": "DISTS (dB)",
+}
 
 Column: TypeAlias = tuple[float | None, ...]
 """One metric at every point of a curve; None where it is not defined."""
@@ -132,7 +157,7 @@ class Curve:
             DataError: The curve has no such metric for one of the images.
         """
         means: dict[str, Column] = {}
-        for key in (BPP, metric if metric != MS_SSIM_DB else MS_SSIM):
+        for key in (BPP, _LINEAR.get(metric, metric)):
             columns = [self.samples[name].get(key, (None,) * len(self)) for name in images]
             means[key] = tuple(mean(values) for values in zip(*columns, strict=True))
         quality = self._quality(metric, means)
@@ -152,8 +177,9 @@ class Curve:
 
     def _quality(self, metric: str, columns: Mapping[str, Column]) -> Column:
         # dB of the mean, as CompressAI plots it, wherever the linear values are known: a mean of dB is another number.
-        if metric == MS_SSIM_DB and MS_SSIM in columns:
-            return tuple(ms_ssim_db(value) for value in columns[MS_SSIM])
+        linear = _LINEAR.get(metric)
+        if linear is not None and linear in columns:
+            return tuple(_in_db(metric, value) for value in columns[linear])
         return columns.get(metric, (None,) * len(self))
 
 
@@ -172,14 +198,21 @@ def mean(values: Sequence[float | None]) -> float | None:
 
 
 def mean_results(samples: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
-    """The means over images of columns that are stored by image; MS-SSIM in dB is that of the linear mean."""
+    """The means over images of columns that are stored by image; similarities in dB are those of the linear mean."""
     first = next(iter(samples.values()))
     results: dict[str, Column] = {}
     for key in first:
         results[key] = tuple(mean(values) for values in zip(*(item[key] for item in samples.values()), strict=True))
-    if MS_SSIM in results:
-        results[MS_SSIM_DB] = tuple(ms_ssim_db(value) for value in results[MS_SSIM])
+    for key, linear in _LINEAR.items():
+        if linear in results:
+            results[key] = tuple(_in_db(key, value) for value in results[linear])
     return results
+
+
+def _in_db(metric: str, linear: float | None) -> float | None:
+    if linear is None or metric in IN_DB:
+        return ms_ssim_db(linear)
+    return -10.0 * math.log10(linear) if linear > 0 else math.inf
 
 
 def _why_unusable(bpp: float | None, quality: float | None, label: str) -> str:

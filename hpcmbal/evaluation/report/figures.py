@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _STEM_LETTERS = 80
 """Of a curve's name in a file's name."""
 
-_FILE_STEMS = {QUALITY_METRICS[0]: "rd-psnr", QUALITY_METRICS[1]: "rd-ms-ssim"}
+_FILE_STEMS = {metric: f"rd-{metric.removesuffix('-rgb').removesuffix('-db')}" for metric in QUALITY_METRICS}
 
 
 def draw_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
@@ -76,7 +76,14 @@ def main_curves(curves: Sequence[Curve]) -> list[Curve]:
 
 
 def _drawn(curves: Sequence[Curve], metric: str) -> list[DrawnCurve]:
-    return [DrawnCurve(curve.name, curve.points(metric), role_of(curve)) for curve in curves]
+    return [DrawnCurve(_label(curve), curve.points(metric), role_of(curve)) for curve in curves]
+
+
+def _label(curve: Curve) -> str:
+    """The curve's name, and that it was given less colour than the others."""
+    codec = curve.meta.get("codec")
+    halved = isinstance(codec, dict) and (codec.get("chroma") == "4:2:0" or codec.get("codec") == "webp")
+    return f"{curve.name} (4:2:0)" if halved else curve.name
 
 
 def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:

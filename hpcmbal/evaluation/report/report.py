@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS
 from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, MS_SSIM, MS_SSIM_DB, PSNR, Curve
 from hpcmbal.evaluation.report.page import figure_html, fill_page, json_html
+from hpcmbal.settings.choices import EXTRA_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,14 +20,8 @@ if TYPE_CHECKING:
     from hpcmbal.evaluation.curves.bd_table import BdRow, BdTable
     from hpcmbal.evaluation.report.viewer import ViewerImage
 
-_COLUMNS: tuple[tuple[str, str, int], ...] = (
-    (BPP, "bpp", 4),
-    (PSNR, "PSNR dB", 3),
-    (MS_SSIM, "MS-SSIM", 5),
-    (MS_SSIM_DB, "MS-SSIM dB", 3),
-    (ENCODE_SECONDS, "encode s", 3),
-    (DECODE_SECONDS, "decode s", 3),
-)
+_RATES = ((BPP, "bpp", 4), (PSNR, "PSNR dB", 3), (MS_SSIM, "MS-SSIM", 5), (MS_SSIM_DB, "MS-SSIM dB", 3))
+_TIMES = ((ENCODE_SECONDS, "encode s", 3), (DECODE_SECONDS, "decode s", 3))
 
 
 def render_report(
@@ -77,7 +72,7 @@ def _bd_table(table: BdTable | None) -> str:
         f"Interpolation: {table.interpolation}. Interval: 95 %, bootstrap over images. Negative BD-rate: fewer bits at "
         "equal quality than the anchor.</p>"
         '<div class="scroll"><table><thead><tr><th>Curve</th><th>Metric</th><th class="number">BD-rate %</th>'
-        '<th class="number">95 % interval</th><th class="number">BD-quality dB</th><th>Range dB</th><th>Notes</th></tr>'
+        '<th class="number">95 % interval</th><th class="number">BD-quality</th><th>Range</th><th>Notes</th></tr>'
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -113,18 +108,21 @@ def _settings(curves: Sequence[Curve]) -> str:
 
 def _data(curves: Sequence[Curve], viewer: Sequence[ViewerImage]) -> str:
     columns: list[dict[str, object]] = [{"label": "curve"}, {"label": "image"}, {"label": "point"}]
-    columns += [{"label": label, "digits": digits} for _, label, digits in _COLUMNS]
+    measured = {key for curve in curves for columns in curve.samples.values() for key in columns}
+    extra = [(name, name, 4) for name in EXTRA_METRICS if name in measured]
+    shown = [*_RATES, *extra, *_TIMES]
+    columns += [{"label": label, "digits": digits} for _, label, digits in shown]
     document = {
         "columns": columns,
         "curves": [curve.name for curve in curves if curve.samples],
-        "rows": [row for curve in curves for row in _rows(curve)],
+        "rows": [row for curve in curves for row in _rows(curve, [key for key, _, _ in shown])],
         "viewer": [dataclasses.asdict(image) for image in viewer],
     }
     # "</script>" in a name must not end the element.
     return json.dumps(document, allow_nan=False).replace("<", "\\u003c")
 
 
-def _rows(curve: Curve) -> list[list[object]]:
+def _rows(curve: Curve, keys: Sequence[str]) -> list[list[object]]:
     codec = curve.meta.get("codec")
     labels = _point_labels(codec.get("points"), len(curve)) if isinstance(codec, dict) else None
     return [
@@ -132,7 +130,7 @@ def _rows(curve: Curve) -> list[list[object]]:
             curve.name,
             image,
             labels[point] if labels else str(point + 1),
-            *(_plain(columns[key][point]) if key in columns else None for key, _, _ in _COLUMNS),
+            *(_plain(columns[key][point]) if key in columns else None for key in keys),
         ]
         for image, columns in curve.samples.items()
         for point in range(len(curve))

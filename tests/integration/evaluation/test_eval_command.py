@@ -118,6 +118,25 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
     assert len(SampleStore(store)) == 15
 
 
+def test_metrics_are_added_to_what_was_measured(photographs: Path, tmp_path: Path) -> None:
+    """Each with its version and its BD-rate; the samples of an evaluation without them stay as they are."""
+    pytest.importorskip("piq", reason="needs the extra 'metrics'")
+    arguments = ["eval", "-d", str(photographs), "-a", "jpeg,webp", "--limit", "1", "-j", "1", "-o", str(tmp_path)]
+    assert main([*arguments, "--viewer", "0"]) == 0
+    before = results(tmp_path)
+    lines = (tmp_path / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    assert main([*arguments, "--viewer", "0", "--metrics", "fsim,vif"]) == 0
+    after = results(tmp_path)
+    assert after["results"]["bpp"] == before["results"]["bpp"]
+    assert len(after["results"]["fsim"]) == len(after["results"]["fsim-db"]) == len(after["results"]["vif"]) == 8
+    assert after["meta"]["metrics"]["vif"].startswith("piq 0")
+    assert (tmp_path / "figures" / "rd-fsim.pdf").is_file()
+    rows = json.loads((tmp_path / "bd_rate.json").read_text(encoding="utf-8"))["rows"]
+    assert [row["metric"] for row in rows] == ["psnr-rgb", "fsim-db", "vif"]
+    assert all(row["comparison"] for row in rows)
+    assert (tmp_path / "samples.jsonl").read_text(encoding="utf-8").splitlines()[: len(lines)] == lines
+
+
 @pytest.mark.slow
 def test_numbers_do_not_depend_on_workers_or_order(large_photographs: Path, model: Path, tmp_path: Path) -> None:
     """To the last digit, models included: everything runs on one thread, in this process as in workers."""
@@ -252,6 +271,8 @@ def desk(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["-d", "photos", "-a", "jpeg", "--estimate"], "--estimate: has no effect"),
         (["-d", "photos", "-a", "jpeg", "-q", "5"], "--quality 5: has no effect"),
         (["-d", "photos", "-m", "hpcm-nano", "-q", "5,101"], "must be from 1 to 100; found 101"),
+        (["-d", "photos", "-a", "jpeg", "--metrics", "fsimm"], "'fsimm' is none; perhaps you mean 'fsim'; choose from"),
+        (["-d", "photos", "-a", "jpeg", "--metrics", "lpips"], "'lpips' needs weights, which are never downloaded"),
         (["-d", "photos", "-a", "jpeg", "--address", "auto"], "--address auto: has no effect while --engine is local"),
         (["-d", "photos", "-a", "jpeg", "--bootstrap", "many", "--viewer", "-1"], "2 problems with the settings"),
         (["--preset", "kodak-quik"], "perhaps you mean 'kodak-quick'"),
