@@ -3,7 +3,7 @@
 `ssimulacra2` (Sneyers, 2023) and `psnr-hvs-m` (Ponomarenko et al., "On between-coefficient contrast masking of DCT
 basis functions", 2007) by packages of these names; `iw-ssim` (Wang and Li, 2011), `fsim` (Zhang et al., 2011, with
 colour) and `vif` (Sheikh and Bovik, 2006, in the pixel domain) by `piq`; `vmaf` and `vmaf-neg` (Netflix, models v0.6.1)
-by the libvmaf of ffmpeg; `lpips` (Zhang et al., 2018) and `dists` (Ding et al., 2020) by `piq` with weights from a folder.
+by the libvmaf of ffmpeg; `lpips` (Zhang et al., 2018) and `dists` (Ding et al., 2020) by `piq` with your weights.
 """
 
 from __future__ import annotations
