@@ -17,12 +17,14 @@ group has its own offset, so that every step sees neighbours in space and in cha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from hpcmbal.core.model.plan_cache import PlanCache
 
 Index = npt.NDArray[np.int64]
 
@@ -93,6 +95,16 @@ class CodingPlan:
     hyper_target: tuple[Tensor, Tensor, Tensor]
     scale_sizes: tuple[int, int, int]
 
+    @cached_property
+    def size_bytes(self) -> int:
+        """Memory of all indices, both orders below included."""
+        steps = [step for steps in self.steps for step in steps]
+        indices = [*(step.grid_index for step in steps), *(step.latent_index for step in steps)]
+        indices += [*self.coarse_in_fine, *self.hyper_source, *self.hyper_target]
+        distinct = {id(index): index.nbytes for index in indices}
+        latents = sum(self.scale_sizes)
+        return sum(distinct.values()) + 2 * latents * indices[0].element_size()
+
     # Made when they are asked for: coding a large image does without them, and they take 16 bytes a latent.
     @cached_property
     def coding_order(self) -> Tensor:
@@ -106,9 +118,12 @@ class CodingPlan:
         return torch.empty_like(order).index_copy_(0, order, torch.arange(order.numel(), device=order.device))
 
 
-@lru_cache(maxsize=32)
+kept_plans: PlanCache[CodingPlan] = PlanCache()
+"""The plans of the sizes that came last, of all models in the process."""
+
+
 def coding_plan(channels: int, height: int, width: int, *, released: bool, device: torch.device) -> CodingPlan:
-    """Build (or fetch) the plan for latents `[channels, height, width]`.
+    """The plan for latents `[channels, height, width]`.
 
     Args:
         channels: M, a multiple of 8.
@@ -117,6 +132,11 @@ def coding_plan(channels: int, height: int, width: int, *, released: bool, devic
             ones s1 left over. Only 48 % of the s2 latents then receive their own.
         device: Where the indices live.
     """
+    key = (channels, height, width, released, device)
+    return kept_plans.get(key, lambda: _build(channels, height, width, released=released, device=device))
+
+
+def _build(channels: int, height: int, width: int, *, released: bool, device: torch.device) -> CodingPlan:
     s2_in_y = _flat(_every_second(channels, height, width))
     s1_in_s2 = _flat(_quad_positions(channels, height // 2, width // 2, _QUAD_ORDER[0]))
     s1_in_y = s2_in_y[s1_in_s2]

@@ -13,11 +13,8 @@ from hpcmbal.core.model.exact.grid import GRID_STEPS, LIMIT, settle_, to_grid
 from hpcmbal.core.model.exact.layers import Pointwise, Prior, exact_layer, exact_modulation, row_layers
 from hpcmbal.core.model.hpcm import HPCM
 from hpcmbal.core.model.row_stream import RowLayer, push_rows
-from hpcmbal.core.model.schedule import CodingPlan, Step, coding_plan
+from hpcmbal.core.model.schedule import CodingPlan, Step
 from hpcmbal.core.model.transforms import Branch
-
-CACHED_PLAN_LATENTS = 1 << 14
-"""Largest height * width of latents whose coding plan is kept, that is 4 megapixels."""
 
 BAND_POSITIONS = 1 << 13
 """Positions of a feature map that go through the context network at once."""
@@ -71,14 +68,6 @@ class ExactNetwork(HierarchicalContext):
     def table_indices(self, scales: Tensor) -> Tensor:
         """Coder's table of each latent, uint8, from scales in grid steps; exact, as it only compares."""
         return torch.bucketize(scales.contiguous(), self.thresholds, right=True).to(torch.uint8)
-
-    def plan(self, height: int, width: int, device: torch.device) -> CodingPlan:
-        """The coding plan; those of large images are made anew each time, as a few would fill the memory."""
-        if height * width <= CACHED_PLAN_LATENTS:
-            return super().plan(height, width, device)
-        variant = self.variant
-        build = coding_plan.__wrapped__
-        return build(variant.latent_channels, height, width, released=variant.released, device=device)
 
     def _predict(self, step: Step, state: Tensor, y_hat: Tensor) -> Tensor:
         """As inherited, some rows at a time: what lies between the layers stays in the processor's cache.
