@@ -1,7 +1,6 @@
 """HPCM as CompressAI's tools expect a model: one registered class per variant.
 
-Importing this module registers every variant with `compressai.registry`; `add_to_zoo` lets CompressAI's command-line
-tools find them too.
+Importing this module registers every variant with `compressai.registry`; `zoo` adds them to CompressAI's tables.
 """
 
 from __future__ import annotations
@@ -38,15 +37,21 @@ class Decompressed(TypedDict):
 class CompressAIModel(HPCM):
     """`HPCM` with `compress`, `decompress`, `update` and `from_state_dict`.
 
-    `compress` writes bare strings, without the header and the checksums of a file; for files use `hpcmbal.codec`.
+    `compress` writes bare strings, without the header and the checksums of a file; for files use `hpcmbal.codec`. The
+    exact path follows the weights: whatever changed them, it is derived anew before the next image is coded.
     Subclasses name their variant.
+
+    Attributes:
+        lmbda: The rate parameter where none is given to `forward`, `compress` or `decompress`; None: of quality 50.
     """
 
     default_variant: ClassVar[Variant]
 
     def __init__(self) -> None:
         super().__init__(self.default_variant)
+        self.lmbda: float | None = None
         self._exact: list[ExactNetwork] = []
+        self._exact_of: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Any]) -> Self:
@@ -65,20 +70,22 @@ class CompressAIModel(HPCM):
         return model
 
     def update(self, scale_table: Tensor | None = None, force: bool = False, update_quantiles: bool = False) -> bool:
-        """Derive the exact path from the weights; call it after loading or training, before `compress`.
+        """Derive the exact path from the weights, if they changed since it was derived.
 
         Args:
             scale_table: Not used: the format's tables are fixed.
-            force: Derive it anew even if it exists.
+            force: Derive it anew in any case.
             update_quantiles: Not used.
 
         Returns:
             Whether anything was derived.
         """
         del scale_table, update_quantiles
-        if self._exact and not force:
+        # Every in-place change of a tensor counts its version up: steps of an optimiser, load_state_dict.
+        weights = tuple((id(value), value._version) for value in self.parameters())  # noqa: SLF001 (torch has no other)
+        if self._exact and weights == self._exact_of and not force:
             return False
-        self._exact = [ExactNetwork(self)]
+        self._exact, self._exact_of = [ExactNetwork(self)], weights
         return True
 
     @torch.no_grad()
@@ -109,12 +116,13 @@ class CompressAIModel(HPCM):
         x_hat = self.synthesise(y_hat.to(self.means_hyper.dtype), lmbda)[..., :height, :width]
         return {"x_hat": x_hat.clamp(0, 1)}
 
+    def _rate(self, lmbda: Tensor | float | None, like: Tensor) -> Tensor:
+        """As inherited, with the model's own `lmbda` where none is given."""
+        return super()._rate(self.lmbda if lmbda is None else lmbda, like)
+
     def _exact_network(self) -> ExactNetwork:
-        if not self._exact:
-            raise CheckpointError(
-                "The entropy coder is not ready. Call `update()` after loading or training the model."
-            )
-        return self._exact[0]
+        self.update()
+        return self._exact[0].to(self.means_hyper.device)
 
 
 def _architecture(variant: Variant) -> type[CompressAIModel]:
@@ -126,12 +134,3 @@ def _architecture(variant: Variant) -> type[CompressAIModel]:
 
 ARCHITECTURES: dict[str, type[CompressAIModel]] = {name: _architecture(variant) for name, variant in VARIANTS.items()}
 """The registered class of every variant."""
-
-
-def add_to_zoo() -> None:
-    """Add the variants to the tables in which CompressAI's command-line tools look architectures up."""
-    from compressai.zoo import image_models
-    from compressai.zoo.image import model_architectures
-
-    model_architectures.update(ARCHITECTURES)
-    image_models.update(ARCHITECTURES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import runpy
 
-from hpcmbal.interop.compressai.adapter import add_to_zoo
+from hpcmbal.interop.compressai import add_to_zoo
 
 if __name__ == "__main__":
     add_to_zoo()
