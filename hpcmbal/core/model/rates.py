@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hpcmbal.errors import SettingsError, setting, setting
+from hpcmbal.errors import SettingsError, setting
 
 QUALITY_MIN = 1.0
 QUALITY_MAX = 100.0

@@ -62,7 +62,7 @@ def operating_points(checkpoint: Path, qualities: Sequence[float] = ()) -> list[
         try:
             rates.lmbda_at(quality)
         except SettingsError as error:
-            raise SettingsError(f"{checkpoint}: {error}") from error
+            raise SettingsError(f"{checkpoint}: {error.args[0]}") from error  # as it is, for every reader's words
     if not rates.variable:
         return [ModelPoint(checkpoint)]
     return [ModelPoint(checkpoint, quality) for quality in qualities or DEFAULT_QUALITIES]
