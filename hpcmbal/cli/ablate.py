@@ -13,7 +13,7 @@ import typer
 
 from hpcmbal.ablation.plan.plan import Plan, plan_study
 from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
-from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
+from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage, shown_location
 from hpcmbal.cli.engine_options import Address, Engine, EngineName
 from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.settings import parse_assignments
@@ -199,7 +199,7 @@ def _run(plan: Plan, output: str, options: AblateOptions) -> None:
     from hpcmbal.cli.study_plan import count_images, prepare, show_plan
 
     images = count_images(plan)  # before a folder is made
-    storage = open_storage(output)
+    storage, output = open_storage(output), shown_location(output)
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(storage, only_plan=options.only_plan))
         if isinstance(storage, LocalStorage) and not options.only_plan:

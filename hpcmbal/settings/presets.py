@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.layers import Entry, Layer, merge
 from hpcmbal.settings.problems import Problem, Source, check_none, suggestion
+from hpcmbal.settings.yaml_file import existing_file, read_yaml
 
 SUFFIX = ".yaml"
+MAX_EXTENDS = 20
+"""Presets that one may build on, one after another."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -77,7 +77,9 @@ def _read(path: Path, chain: tuple[Path, ...], kind: str) -> Preset:
     if path in chain:
         loop = " -> ".join(item.stem for item in (*chain, path))
         raise SettingsError(f"Preset '{path.stem}' extends itself: {loop}. Remove one 'extends'.")
-    content = _parse(path)
+    if len(chain) >= MAX_EXTENDS:
+        raise SettingsError(f"Preset '{chain[0].stem}' builds on more than {MAX_EXTENDS} others, one after another.")
+    content = read_yaml(path, "Preset")
     description = content.pop("description", "")
     parent_name = content.pop("extends", None)
     if not isinstance(description, str) or not isinstance(parent_name, str | None):
@@ -94,9 +96,10 @@ def _read(path: Path, chain: tuple[Path, ...], kind: str) -> Preset:
 
 def _find(name: str, beside: Path, kind: str) -> Path:
     is_file_name = name.endswith((SUFFIX, ".yml"))
-    path = beside / Path(name).expanduser() if is_file_name else preset_directory() / kind / f"{name}{SUFFIX}"
-    if path.is_file():
-        return path.resolve()
+    path = beside / name if is_file_name else preset_directory() / kind / f"{name}{SUFFIX}"
+    found = existing_file(path)
+    if found is not None:
+        return found.resolve()
     if is_file_name:
         raise SettingsError(f"Preset file {path} does not exist.")
     names = preset_names(kind)
@@ -118,47 +121,3 @@ def _flatten(content: dict[str, object], source: Source) -> Layer:
         layer.update({f"{section}.{field}": Entry(value, source) for field, value in fields.items()})
     check_none(problems)
     return layer
-
-
-def _parse(path: Path) -> dict[str, object]:
-    try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Preset {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"Preset {path} is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"Preset {path} must hold sections of settings, found {type(content).__name__}.")
-    return content
-
-
-def load_yaml(text: str) -> object:
-    """The content of a YAML text, in which a key that is repeated is an error.
-
-    Raises:
-        yaml.YAMLError: It is not valid.
-    """
-    loader = _UniqueKeyLoader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
-_MERGE_TAG = "tag:yaml.org,2002:merge"
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's own loader lets a repeated key win silently; here it is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == _MERGE_TAG:  # `<<: *other` takes what is not given here, which repeats nothing
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key}' is given twice", key_node.start_mark)
-            seen.add(key)
-        mapping: dict[Hashable, object] = super().construct_mapping(node, deep)
-        return mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,15 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.problems import Problem, check_none, suggestion
 from hpcmbal.settings.section import FloatTuple, Section
+from hpcmbal.settings.yaml_file import limit_of
 
-ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]*")
-"""Arms name folders and columns: nothing that a path or a URL would read differently."""
+ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,149}")
+"""Studies and arms name folders and columns: nothing that a path or a URL would read differently."""
+_NAME_RULE = "should be 1 to 150 letters, digits and . _ = , + -, and begin with a letter or digit"
+
+MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
+MAX_ARMS_VARIABLE, MAX_ARMS = "HPCMBAL_MAX_ARMS", 500
+"""Sizes beyond which a study was hardly meant; environment variables raise them."""
 
 Changes = dict[str, object]
 """What an arm changes: values by path `section.field`."""
@@ -41,12 +48,15 @@ def _split_commas(value: object) -> object:
 
 def _as_seeds(value: object) -> object:
     """`3` means the seeds 0, 1, 2."""
-    value = int(value) if isinstance(value, str) and value.strip().isdigit() else _split_commas(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise ValueError(f"must be at least 1, or a list of seeds, found {value}")
-        return list(range(value))
-    return value
+    if isinstance(value, str):
+        value = int(value) if value.strip().isdecimal() and len(value) < 20 else _split_commas(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+        raise ValueError(f"must be at least 1, or a list of seeds, found {value}")
+    limit = limit_of(MAX_SEEDS_VARIABLE, MAX_SEEDS)
+    count = value if isinstance(value, int) else len(value) if isinstance(value, list | tuple) else 0
+    if count > limit:
+        raise ValueError(f"are more than {limit:,}; {MAX_SEEDS_VARIABLE} raises this limit")
+    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_as_seeds)]
@@ -60,7 +70,7 @@ class Study(Section):
     together.
     """
 
-    name: str = Field(pattern=ARM_NAME.pattern + "$", description="Name of the study; that of its file if not given.")
+    name: str = Field(description="Name of the study; that of its file if not given.")
     question: str = Field("", description="What the study asks, for its report.")
     base_preset: str = Field(min_length=1, description="Preset that all arms start from: a name, or a .yaml file.")
     reference: str | None = Field(None, description="Arm that the others are compared with; the first if not given.")
@@ -103,12 +113,19 @@ class Study(Section):
             raise ValueError("must be rising numbers of steps, for example 1000,3000,10000")
         return value
 
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not ARM_NAME.fullmatch(value):
+            raise ValueError(_NAME_RULE)
+        return value
+
     @field_validator("arms", "grid")
     @classmethod
     def _names(cls, value: dict[str, object]) -> dict[str, object]:
         bad = [name for name in value if not ARM_NAME.fullmatch(name)]
         if bad:
-            raise ValueError(f"'{bad[0]}' may hold letters, digits and . _ = , + - only")
+            raise ValueError(f"'{bad[0][:150]}' {_NAME_RULE}")
         return value
 
     @field_validator("grid")
@@ -127,8 +144,17 @@ class Study(Section):
         return self
 
     def _contradictions(self) -> list[str]:
+        count, limit = self._count_arms(), limit_of(MAX_ARMS_VARIABLE, MAX_ARMS)
+        if count > limit:
+            return [f"grid: makes {count:,} arms, more than {limit:,}; {MAX_ARMS_VARIABLE} raises this limit"]
         names = [arm.name for arm in self.variants]
         found = [] if self.arms or self.grid else ["arms: a study needs arms, or a grid of settings"]
+        odd = next((name for name in names if not ARM_NAME.fullmatch(name)), None)
+        if odd is not None:
+            found.append(f"grid: gives an arm the name '{odd[:150]}', which {_NAME_RULE}; make it one of 'arms'")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            found.append(f"grid: gives two arms the name '{twice}'")
         if self.reference is not None and self.reference not in names:
             found.append(
                 f"reference: '{self.reference}' is no arm{suggestion(self.reference, names)}; arms are "
@@ -146,6 +172,9 @@ class Study(Section):
         if self.lambdas is not None and self.qualities is not None:
             found.append("qualities: give lambdas or qualities, not both")
         return found
+
+    def _count_arms(self) -> int:
+        return max(len(self.arms), 1 if self.grid else 0) * math.prod(len(values) for values in self.grid.values())
 
     @property
     def variants(self) -> tuple[Arm, ...]:

@@ -9,8 +9,9 @@ import yaml
 
 from hpcmbal.ablation.plan.study import Study, build_study
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings.presets import SUFFIX, load_yaml, preset_directory
+from hpcmbal.settings.presets import SUFFIX, preset_directory
 from hpcmbal.settings.problems import suggestion
+from hpcmbal.settings.yaml_file import existing_file, read_yaml
 
 FOLDER = "ablations"
 STUDY_FILE = "study.yaml"
@@ -50,7 +51,7 @@ def read_study(path: Path, changes: Mapping[str, object] | None = None) -> Study
     Raises:
         SettingsError: The file cannot be read, or something in it is wrong; the message lists every problem.
     """
-    content = _parse(path)
+    content = {str(key): value for key, value in read_yaml(path, "Study").items()}
     content.setdefault("name", path.stem)
     given = {key: value for key, value in (changes or {}).items() if value is not None}
     for alternatives in ({"max_steps", "epochs", "horizons"}, {"lambdas", "qualities"}):
@@ -60,7 +61,7 @@ def read_study(path: Path, changes: Mapping[str, object] | None = None) -> Study
     if isinstance(common, dict) and isinstance(extra := given.pop("settings", {}), dict):
         content["settings"] = {**common, **extra}
     base = given.get("base_preset", content.get("base_preset"))
-    if isinstance(base, str) and "base_preset" not in given and (path.parent / base).is_file():
+    if isinstance(base, str) and "base_preset" not in given and existing_file(path.parent / base):
         content["base_preset"] = str(path.parent / base)
     try:
         return build_study({**content, **given})
@@ -73,16 +74,3 @@ def study_text(study: Study) -> str:
     values = study.model_dump(mode="json", exclude_none=True)
     kept = {key: value for key, value in values.items() if value not in ("", [], {})}
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _parse(path: Path) -> dict[str, object]:
-    try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"Study {path} cannot be read: {reason}.") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"Study {path} is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"Study {path} must hold the fields of a study, found {type(content).__name__}.")
-    return {str(key): value for key, value in content.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from hpcmbal.ablation.analysis.comparison import StudyComparison, compare
 from hpcmbal.ablation.plan.plan import Plan
 from hpcmbal.ablation.report.study_report import write_study_report
-from hpcmbal.ablation.report.tables import csv_text, json_object, markdown
+from hpcmbal.ablation.report.tables import json_object, markdown, results_csv
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import CheckpointError
@@ -41,7 +41,7 @@ def write_outcome(comparison: StudyComparison, plan: Plan, notes: Sequence[str],
     study = {**plan.study.model_dump(mode="json"), "notes": [*notes, *plan.notes]}
     texts = {
         f"{RESULTS}.json": json.dumps({"study": study, **json_object(comparison)}, indent=1, allow_nan=False) + "\n",
-        f"{RESULTS}.csv": csv_text(comparison),
+        f"{RESULTS}.csv": results_csv(comparison),
         f"{RESULTS}.md": _markdown(comparison, plan, notes),
     }
     try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ from hpcmbal.ablation.report.table_rows import (
     over_steps_table,
     remarks,
 )
+from hpcmbal.evaluation.curves.curve_file import csv_text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -66,15 +65,13 @@ def markdown(comparison: StudyComparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def csv_text(comparison: StudyComparison) -> str:
+def results_csv(comparison: StudyComparison) -> str:
     """Every mean and every difference, unrounded, one a row; see `CSV_COLUMNS`."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    rows: list[dict[str, object]] = []
     by_arm = {item.arm: item for item in comparison.comparisons}
     last = {"horizon": comparison.horizon}
     for means in comparison.means:
-        writer.writerows(row | last for row in _csv_rows(means, by_arm.get(means.arm)))
+        rows += [row | last for row in _csv_rows(means, by_arm.get(means.arm))]
     for item in comparison.comparisons:
         effects = {**item.effects, **({"bd_rate": item.bd.effect} if item.bd.effect else {})}
         for key, effect in effects.items():
@@ -82,13 +79,13 @@ def csv_text(comparison: StudyComparison) -> str:
             row = {"arm": item.arm, "metric": key, **_csv_effect(effect)}
             if decided:
                 row |= {"p_holm": item.verdict.p_adjusted, "verdict": item.verdict.finding}
-            writer.writerow(row | last)
+            rows.append(row | last)
     for over in comparison.over_steps:
         for point in over.points:
             if point.effect is not None and point.steps != comparison.horizon:
                 row = {"arm": over.arm, "metric": over.metric.key, "horizon": point.steps}
-                writer.writerow(row | _csv_effect(point.effect))
-    return stream.getvalue()
+                rows.append(row | _csv_effect(point.effect))
+    return csv_text([CSV_COLUMNS, *([row.get(column) for column in CSV_COLUMNS] for row in rows)])
 
 
 def json_object(comparison: StudyComparison) -> dict[str, object]:

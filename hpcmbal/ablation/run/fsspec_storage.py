@@ -19,7 +19,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,7 +43,7 @@ class FsspecStorage:
         sync_seconds: Longest time from a checkpoint on the worker's disk to the start of its upload.
     """
 
-    url: str
+    url: str = field(repr=False)
     sync_seconds: float = SYNC_SECONDS
 
     @classmethod

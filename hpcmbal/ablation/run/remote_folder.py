@@ -5,12 +5,13 @@ from __future__ import annotations
 import posixpath
 import sys
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpcmbal.ablation.run.storage import without_user
 from hpcmbal.atomic_file import PARTIAL_PREFIX, PARTIAL_SUFFIX, write_by_path
-from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
+from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError
 
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Packages of the object stores that fsspec itself leaves out."""
@@ -23,14 +24,16 @@ class RemoteFolder:
     Attributes:
         fs: The file system.
         root: The folder's path in it.
+        shown: The folder as messages name it, without names and passwords of users.
     """
 
-    fs: Any
+    fs: Any = field(repr=False)
     root: str
+    shown: str = ""
 
     def folder(self, name: str) -> RemoteFolder:
         """The folder `name` in this one."""
-        return RemoteFolder(self.fs, posixpath.join(self.root, name))
+        return RemoteFolder(self.fs, posixpath.join(self.root, name), posixpath.join(self.shown, name))
 
     def check_reachable(self) -> None:
         """Ask once for the folder, which need not exist.
@@ -44,16 +47,23 @@ class RemoteFolder:
             return
         except _driver_errors() as error:
             raise HpcmbalError(
-                f"{self.fs.unstrip_protocol(self.root)} cannot be reached: {error}. Check the name, the network and "
+                f"{self.shown} cannot be reached: {without_user(str(error))}. Check the name, the network and "
                 "the credentials that its driver finds (for S3: the environment, ~/.aws, or the machine's role)."
             ) from error
 
     def files(self) -> list[str]:
-        """Names of all finished files below the folder, relative to it, sorted; none if there is no folder."""
+        """Names of all finished files below the folder, relative to it, sorted; none if there is no folder.
+
+        Raises:
+            DataError: A name would lead out of the folder that it is copied to. Whoever may write to a bucket chooses
+                the names in it.
+        """
         self.fs.invalidate_cache()
         found = self.fs.find(self.root)
-        names = (path[len(self.root) :].lstrip("/") for path in found)
-        return sorted(name for name in names if not name.endswith(PARTIAL_SUFFIX))
+        names = [path[len(self.root) :].removeprefix("/") for path in found]
+        # Some stores have an object for a folder itself, whose name ends in a slash.
+        files = [_checked_name(name, self.shown) for name in names if name and not name.endswith("/")]
+        return sorted(name for name in files if not name.endswith(PARTIAL_SUFFIX))
 
     def upload(self, path: Path, name: str) -> None:
         """Put a local file at `name`: under another name first, then moved, so that nobody reads half a file."""
@@ -88,6 +98,16 @@ class RemoteFolder:
             return
 
 
+def _checked_name(name: str, folder: str) -> str:
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts):
+        raise DataError(
+            f"{folder} holds an object named {ascii(name)[:120]}, which is no path inside a folder. Nothing was "
+            "copied; remove it, or choose another --output."
+        )
+    return name
+
+
 def _driver_errors() -> tuple[type[Exception], ...]:
     """What drivers raise; those of S3 have a tree of their own beside OSError."""
     botocore: Any = sys.modules.get("botocore.exceptions")
@@ -101,20 +121,22 @@ def connect(url: str) -> RemoteFolder:
         MissingExtraError: fsspec is not installed.
         SettingsError: fsspec does not know the kind of URL, or its driver is not installed.
     """
+    shown = without_user(url)
     try:
         import fsspec
     except ImportError as error:
-        raise MissingExtraError(f"Writing to {url}", "cluster") from error
+        raise MissingExtraError(f"Writing to {shown}", "cluster") from error
     kind = url.partition("://")[0]
     try:
         fs, root = fsspec.url_to_fs(url)
     except ImportError as error:
         driver = f"pip install {DRIVERS[kind]}" if kind in DRIVERS else str(error)
         raise SettingsError(
-            f"{url}: fsspec's driver for {kind}:// is missing, here or on a worker: {driver}"
+            f"{shown}: fsspec's driver for {kind}:// is missing, here or on a worker: {driver}"
         ) from error
     except ValueError as error:
         raise SettingsError(
-            f"{url}: fsspec does not know {kind}://. Give a folder, or a URL such as s3://bucket/study ({error})."
+            f"{shown}: fsspec does not know {kind}://. Give a folder, or a URL such as s3://bucket/study "
+            f"({without_user(str(error))})."
         ) from error
-    return RemoteFolder(fs, root.rstrip("/"))
+    return RemoteFolder(fs, root.rstrip("/"), shown.rstrip("/"))

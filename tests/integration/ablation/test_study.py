@@ -18,7 +18,7 @@ import pytest
 from hpcmbal.ablation.plan.plan import Plan, plan_study
 from hpcmbal.ablation.plan.study_file import read_study
 from hpcmbal.ablation.report.outcome import compare_study
-from hpcmbal.ablation.report.tables import csv_text
+from hpcmbal.ablation.report.tables import results_csv
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.ablation.run.study_runner import collect_records
 from hpcmbal.cli.app import main
@@ -127,7 +127,7 @@ def test_a_study_that_is_killed_three_times_gives_the_table_of_one_that_was_not(
         assert process.wait(timeout=300) == 0
     records, others = collect_records(plan.runs, whole), collect_records(plan.runs, killed)
     assert timeless(records) == timeless(others)
-    assert csv_text(compare_study(plan, timeless(records))) == csv_text(compare_study(plan, timeless(others)))
+    assert results_csv(compare_study(plan, timeless(records))) == results_csv(compare_study(plan, timeless(others)))
 
 
 def leader(study: Path, folder: Path) -> Any:

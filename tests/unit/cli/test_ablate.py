@@ -39,7 +39,8 @@ class Machine:
             if self.interrupt_after == len(self.done):
                 raise KeyboardInterrupt
             records = self.records(task)
-            write_records(task.storage.folder / task.run.folder, records)
+            with task.storage.run_folder(str(task.run.folder)) as folder:
+                write_records(folder, records)
             self.done.append(task.run.name)
             on_result(index, records)
 
@@ -190,6 +191,23 @@ def test_horizons_of_variable_rate_models_from_the_command_line(
     assert results["horizon"] == 1000
     assert [point["steps"] for point in results["over_steps"][0]["points"]] == [100, 1000]
     assert len(results["lambdas"]) == 4
+
+
+def test_nothing_that_a_study_writes_or_says_has_the_password_of_its_place(
+    machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs fsspec: pip install 'hpcmbal[cluster]'")
+    place = "memory://ann:hunter2@host/study"
+    assert main(["ablate", "gamma", "-o", place, "--seeds", "2"]) == 0
+    assert main(["ablate", "gamma", "-o", place, "--plan", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "memory://host/study" in captured.out
+    assert "hunter2" not in captured.out + captured.err
+    fs = fsspec.filesystem("memory")
+    files = [path for path in fs.find("/") if "host/study" in path]
+    assert {"study.yaml", "results.json", "report.html"} <= {path.rpartition("/")[2] for path in files}
+    assert not [path for path in files if b"hunter2" in fs.cat_file(path)]
+    assert not [path for path in Path().rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
 
 
 def test_the_long_form_of_a_study_is_a_study_of_its_own(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:

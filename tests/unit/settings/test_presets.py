@@ -81,7 +81,7 @@ def test_a_preset_extends_a_file_beside_it(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("loss: {lmbda: 1", "not valid YAML"),
-        ("- a\n", "must hold sections of settings, found list"),
+        ("- a\n", "must hold fields with values, found list"),
         ("loss: 3\n", r"loss = 3 in preset 'mine': a preset holds"),
         ("loss: {lmbda: 1, lmbda: 2}\n", "'lmbda' is given twice"),
         ("extends: mine.yaml\n", "extends itself: mine -> mine"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hpcmbal.ablation.plan.plan import plan_study
 from hpcmbal.ablation.plan.study import Study, build_study
@@ -93,7 +96,7 @@ def test_all_problems_are_told_together_with_path_and_value() -> None:
     assert "lambda = 1: is no field of a study; perhaps you mean 'lambdas'" in message
     assert "seeds = 0: must be at least 1" in message
     assert "max_steps = x: must be a valid integer" in message
-    assert "'a b' may hold letters" in message
+    assert "'a b' should be 1 to 150 letters" in message
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_a_preset_beside_the_study_is_found(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("arms: {a: {}, a: {}}", "'a' is given twice"),
-        ("- 1", "must hold the fields of a study, found list"),
+        ("- 1", "must hold fields with values, found list"),
         ("arms: [", "is not valid YAML"),
         ("base_preset: p\narms: {off: {}, 'on': {}}", "arms.False: is a bool to YAML, not a name; put it into quotes"),
     ],
@@ -174,3 +177,55 @@ def test_an_arm_may_build_on_another_by_a_merge_key(tmp_path: Path) -> None:
     )
     _, fast = read_study(path).variants
     assert fast.changes == {"balancing.w_lr": 0.1, "balancing.update_every": 16}
+
+
+class TestSizes:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"seeds": 1_000_000_000}, "seeds = 1000000000: are more than 1,000; HPCMBAL_MAX_SEEDS raises this limit"),
+            ({"seeds": list(range(2000))}, "are more than 1,000"),
+            ({"grid": {f"balancing.x{i}": list(range(10)) for i in range(5)}}, "makes 100,000 arms, more than 500"),
+            ({"grid": {f"balancing.x{i}": list(range(10)) for i in range(300)}}, "HPCMBAL_MAX_ARMS raises this limit"),
+        ],
+    )
+    def test_what_was_hardly_meant_is_refused_with_its_limit(self, changes: dict[str, object], message: str) -> None:
+        with pytest.raises(SettingsError, match=message):
+            build_study({"name": "s", "base_preset": "p", "arms": {"a": {}}, **changes})
+
+    def test_limits_can_be_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HPCMBAL_MAX_SEEDS", "2000")
+        assert len(build_study({"name": "s", "base_preset": "p", "arms": {"a": {}}, "seeds": 2000}).seeds) == 2000
+
+
+@pytest.mark.parametrize("name", ["x/../../y", "../y", "", "a b", "a\n", "x" * 151, "é"])
+def test_a_name_that_would_leave_its_folder_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)name.*: should be 1 to 150 letters, digits"):
+        build_study({"name": name, "base_preset": "p", "arms": {"a": {}}})
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"model.name": ["a\\b"]}, r"gives an arm the name 'name=a.b', which should be 1 to 150 letters"),
+        ({"model.name": ["x" * 200]}, "which should be 1 to 150 letters"),
+        ({"model.name": ["a", "a"]}, "gives two arms the name 'name=a'"),
+    ],
+)
+def test_a_grid_gives_names_that_folders_can_have(grid: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        build_study({"name": "s", "base_preset": "p", "grid": grid})
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(values=st.dictionaries(st.sampled_from([*Study.model_fields, "other"]), PLAIN, max_size=5))
+def test_any_values_are_a_study_or_problems(values: dict[str, object]) -> None:
+    with suppress(SettingsError):
+        assert build_study({"name": "s", "base_preset": "p", "arms": {"a": {}}, **values}).variants

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from hpcmbal.ablation.analysis.comparison import StudyComparison, compare
-from hpcmbal.ablation.report.tables import CSV_COLUMNS, csv_text, json_object, markdown, rich_table
+from hpcmbal.ablation.report.tables import CSV_COLUMNS, json_object, markdown, results_csv, rich_table
 from hpcmbal.ablation.run.records import RunRecord
 
 Study = Callable[..., list[RunRecord]]
@@ -31,7 +31,7 @@ def comparison(study: Study) -> StudyComparison:
 
 
 def rows(comparison: StudyComparison) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(csv_text(comparison))))
+    return list(csv.DictReader(io.StringIO(results_csv(comparison))))
 
 
 def test_csv_has_a_row_for_each_arm_lambda_and_metric(comparison: StudyComparison) -> None:

@@ -17,9 +17,9 @@ import torch
 from hpcmbal.ablation.run.fsspec_storage import FsspecStorage
 from hpcmbal.ablation.run.remote_checkpoints import fetch_newest, upload_checkpoints
 from hpcmbal.ablation.run.remote_folder import RemoteFolder, connect
-from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
+from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage, without_user
 from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
+from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint, save_checkpoint
 
@@ -204,3 +204,53 @@ class TestWrongPlaces:
         monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
         with pytest.raises(MissingExtraError, match=r"pip install 'hpcmbal\[cluster\]'"):
             open_storage("s3://bucket/study")
+
+
+class TestNamesFromOutside:
+    @pytest.mark.parametrize(
+        "name", ["../../x", "runs/../../x", "/etc/x", "a//b", "runs/./x", "a\\b", "c:x", "a\nb", "a\x1b[2J"]
+    )
+    def test_an_object_whose_name_leaves_its_folder_is_not_copied(
+        self, remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setattr(type(remote.fs), "find", lambda self, root: [f"{root}/good.txt", f"{root}/{name}"])
+        with pytest.raises(DataError, match="is no path inside a folder. Nothing was copied"):
+            remote.download(tmp_path / "inside", leave_out="checkpoints")
+        with pytest.raises(DataError, match="is no path inside a folder"):
+            fetch_newest(remote, tmp_path / "inside")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_objects_that_stand_for_folders_are_passed_over(
+        self, remote: RemoteFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(type(remote.fs), "find", lambda self, root: [root, f"{root}/runs/", f"{root}/runs/a"])
+        assert remote.files() == ["runs/a"]
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"sftp://ann:{SECRET}@host/study", "sftp://host/study"),
+        (f"sftp://ann:{SECRET}@host:22/study answers not", "sftp://host:22/study answers not"),
+        (f"https://host/x?token={SECRET}#{SECRET}", "https://host/x"),
+        (f"no 'ftp://a:{SECRET}@b' and ssh://c:{SECRET}@d/e", "no 'ftp://b' and ssh://d/e"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+    ],
+)
+def test_texts_lose_users_and_passwords(text: str, shown: str) -> None:
+    assert without_user(text) == shown
+
+
+@pytest.mark.parametrize("kind", ["unknown", "memory"])
+def test_errors_of_a_place_do_not_tell_its_password(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def refuse(self: object, path: str) -> None:
+        raise PermissionError(f"memory://ann:{SECRET}@host/study: denied")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.info", refuse)
+    with pytest.raises(HpcmbalError, match="://host/study") as caught:
+        open_storage(f"{kind}://ann:{SECRET}@host/study")
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(FsspecStorage(f"memory://ann:{SECRET}@host/study"))
