@@ -1,8 +1,11 @@
-"""Which device a network runs on."""
+"""Which device a network runs on, and how not to wait for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from hpcmbal.errors import SettingsError, setting
 
@@ -29,3 +32,14 @@ def _check_cuda(device: torch.device, wanted: str) -> None:
     if device.index >= count:
         found = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise SettingsError(f"{given}: there is no {device}; found {found}. Use one of those, cpu or auto.")
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether the host may read the tensor's values without waiting for a device: it is on the CPU."""
+    return tensor.device.type == "cpu"
+
+
+def sent(values: Sequence[float], device: torch.device) -> Tensor:
+    """Numbers as a float32 tensor on a device; to CUDA from page-locked memory, so that the host does not wait."""
+    tensor = torch.tensor(values, dtype=torch.float32)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hpcmbal.core.balance.balancer import Balancer, build_balancer
 from hpcmbal.core.balance.step import SkippedSteps
+from hpcmbal.core.device import readable
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.optim.guarded_step import load_keeping_options
@@ -36,12 +37,15 @@ class EpochLosses:
     sums: Tensor | None = None
     count: Tensor | None = None
 
-    def add(self, epoch: int, tasks: Tensor) -> list[float] | None:
-        """Add one step's task losses `[K]`; returns the means of the epoch before when a new one begins."""
+    def add(self, epoch: int, tasks: Tensor) -> Tensor | None:
+        """Add one step's task losses `[K]`; returns the means of the epoch before when a new one begins.
+
+        They are NaN if no step of that epoch was finite.
+        """
         finished = None
         if epoch != self.epoch:
-            if self.sums is not None and self.count is not None and int(self.count):
-                finished = (self.sums / self.count).tolist()
+            if self.sums is not None and self.count is not None:
+                finished = self.sums / self.count
             self.epoch, self.sums, self.count = epoch, None, None
         finite = tasks.isfinite().all()
         losses, one = torch.where(finite, tasks, 0).double(), finite.long()
@@ -90,10 +94,10 @@ class TrainingState:
     @torch.no_grad()
     def average_weights(self, finite: Tensor) -> None:
         """Let the moving average follow the weights, where `finite`; off the CPU without reading that."""
-        if self.average is None or (finite.device.type == "cpu" and not bool(finite)):
+        if self.average is None or (readable(finite) and not bool(finite)):
             return
         averages = list(self.average.module.parameters())
-        before = [] if finite.device.type == "cpu" else [average.clone() for average in averages]
+        before = [] if readable(finite) else [average.clone() for average in averages]
         self.average.update_parameters(self.model)
         for average, old in zip(averages, before, strict=False):
             average.copy_(torch.where(finite, average, old))

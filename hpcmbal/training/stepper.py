@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hpcmbal.core.balance.step import NOT_FINITE, BalancedStep
+from hpcmbal.core.device import sent
 from hpcmbal.core.loss import TaskLosses
 from hpcmbal.data import Batch
 from hpcmbal.settings import TrainSettings
@@ -114,13 +115,8 @@ class Stepper:
         x = batch.images[part].to(self.device, non_blocking=True)
         if self.settings.training.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        lmbda = self._on_device([draw_lmbda(self.settings, sample) for sample in ids])
+        lmbda = sent([draw_lmbda(self.settings, sample) for sample in ids], self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             output = self._forward(x, lmbda, [noise_seed(seed, sample) for sample in ids])
         losses: TaskLosses = self.state.loss(output, x, lmbda)
         return losses
-
-    def _on_device(self, values: list[float]) -> Tensor:
-        """Numbers as float32, sent from page-locked memory to a CUDA device, so that the host need not wait."""
-        tensor = torch.tensor(values)
-        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor

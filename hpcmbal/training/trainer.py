@@ -169,7 +169,7 @@ class _Run:
                 self.reporter.step(state.step, logged)
                 if self._due(self.settings.output.validate_every):
                     self._validate(trackers)
-                interrupted = self.world.any(interruption.requested, self.device) and not self._done
+                interrupted = self._agree_to_stop(interruption.requested) and not self._done
                 reached = until is not None and state.step >= until
                 stops = interrupted or self.out_of_time or reached
                 if not saved and (stops or self._due(self.settings.output.save_freq) or self._decay_begins):
@@ -195,6 +195,12 @@ class _Run:
         )
         self.reporter.finish(result_)
         return result_
+
+    def _agree_to_stop(self, requested: bool) -> bool:
+        """Whether any rank was asked to stop; CUDA ranks, which wait for their devices then, ask when they log."""
+        if self.world.size > 1 and self.device.type == "cuda" and not self._due(self.settings.output.log_every):
+            return False
+        return self.world.any(requested, self.device)
 
     def _due(self, every: int) -> bool:
         """Whether something done every so many steps is due after this one; the last step always is."""

@@ -61,12 +61,12 @@ class Balancer(Protocol):
             NumericalError: A loss is negative or not finite; the message names the task, and nothing was learnt.
         """
 
-    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
+    def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
         """Tell how much of the training is done.
 
         Args:
             fraction: 0 to 1.
-            epoch_losses: Once per epoch, the epoch's mean task losses, K numbers.
+            epoch_losses: Once per epoch, the epoch's mean task losses `[K]`; NaN if no step of it was finite.
         """
 
     def metrics(self) -> dict[str, float]:
@@ -99,7 +99,7 @@ class NoBalancer:
     def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
         """Nothing to learn."""
 
-    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
+    def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
         """Nothing depends on progress."""
 
     def metrics(self) -> dict[str, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.core.balance.gamma import ScaleGammaManager
+from hpcmbal.core.balance.gamma import ADAPTIVE, ScaleGammaManager
 from hpcmbal.core.balance.weighting import (
     WEIGHTINGS,
     EffectiveWeights,
@@ -64,8 +65,8 @@ class FamoLogits:
 
     def _place(self, values: Tensor) -> None:
         self._logits = nn.Parameter(values)
-        # On a CUDA device Adam counts its steps there: the host never waits for a logit.
-        self._adam = torch.optim.Adam([self._logits], lr=self.learning_rate, capturable=values.is_cuda)
+        # Fused, it counts its steps on the device and undoes one that is not finite: the host never waits for a logit.
+        self._adam = torch.optim.Adam([self._logits], lr=self.learning_rate, fused=True)
 
     @property
     def values(self) -> Tensor:
@@ -250,9 +251,13 @@ class FamoBalancer:
     def _learn(self, before: Tensor, after: Tensor) -> None:
         self.logits.to(before.device).update(before, after, self.layout.per_task(self.gammas.gammas))
 
-    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
+    def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
         """Move the gamma schedule and the annealing; see `Balancer.set_progress`."""
-        self.gammas.set_progress(fraction, None if epoch_losses is None else self.layout.per_scale(epoch_losses))
+        scale_losses = None
+        if epoch_losses is not None and self.gammas.strategy == ADAPTIVE:  # nobody else needs to read them
+            values = epoch_losses.tolist()
+            scale_losses = self.layout.per_scale(values) if all(map(math.isfinite, values)) else None
+        self.gammas.set_progress(fraction, scale_losses)
         self.effective.fraction = fraction
 
     def metrics(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hpcmbal.core.balance.balancer import Balancer
+from hpcmbal.core.device import readable
 from hpcmbal.core.loss.tasks import TaskLosses
 from hpcmbal.core.optim.guarded_step import step_where
 from hpcmbal.errors import NumericalError, SettingsError
@@ -159,7 +160,7 @@ class BalancedStep:
         finite = norm.isfinite() & mean.isfinite().all()
         step_where(finite, self.optimizer)
         self.skipped.count(finite)
-        if finite.device.type != "cpu" or bool(finite):
+        if not readable(finite) or bool(finite):
             self._learn(evaluations, passes, mean, finite, step)
         else:
             self.optimizer.zero_grad(set_to_none=True)
@@ -212,7 +213,7 @@ class BalancedStep:
             parts = zip(evaluations, passes, strict=True)
             return self._mean([_tasks(evaluate(self._part_of(losses))) for evaluate, losses in parts])
 
-        if finite.device.type != "cpu":
+        if not readable(finite):
             before = torch.where(finite, before, math.nan)
         self.balancer.update(step, before, measure_after)
 

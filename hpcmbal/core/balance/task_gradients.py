@@ -32,7 +32,7 @@ class GradientComparing:
     def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
         """Nothing is learnt between steps."""
 
-    def set_progress(self, fraction: float, epoch_losses: Sequence[float] | None = None) -> None:
+    def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
         """Move the annealing."""
         del epoch_losses
         self.effective.fraction = fraction

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hpcmbal.core.balance.gamma import checked_fraction
+from hpcmbal.core.device import readable
 from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import NumericalError, SettingsError
 
@@ -188,7 +189,7 @@ def check_losses(losses: Tensor, names: Sequence[str], when: str) -> None:
     Raises:
         NumericalError: The message names the tasks and their values.
     """
-    if losses.device.type != "cpu":
+    if not readable(losses):
         return
     wrong = [
         f"{name} = {value}"

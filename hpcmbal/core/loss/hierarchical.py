@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.lmbda import lmbda_of_images
 from hpcmbal.core.loss.rate_distortion import (
     EQUAL_WEIGHTS,
     ImageWeighting,
@@ -43,6 +44,9 @@ class HierarchicalLoss(RateDistortionLoss):
         weighting: How much each image counts in what is trained.
     """
 
+    fixed_distortion_shares: Tensor
+    fixed_rate_shares: Tensor
+
     def __init__(
         self, *, metric: str = "mse", decomposition: str = "measured", weighting: ImageWeighting = EQUAL_WEIGHTS
     ) -> None:
@@ -50,13 +54,17 @@ class HierarchicalLoss(RateDistortionLoss):
         check_choice("decomposition", decomposition, ("measured", "fixed"))
         self.decomposition = decomposition
         self.names = FIVE_TASKS
+        # Buffers, so that they lie on the device: to send them there in every step would make the host wait.
+        for name, shares in (("distortion", FIXED_DISTORTION_SHARES), ("rate", FIXED_RATE_SHARES)):
+            buffer = torch.tensor(shares, dtype=torch.float64)
+            self.register_buffer(f"fixed_{name}_shares", buffer, persistent=False)
 
     def split(self, measured: Measurement) -> Tensor:
         """Task losses of each image `[B, 5]`."""
         if self.decomposition == "measured":
             return _in_task_order(measured.distortions, measured_rates(measured))
         like = measured.rates
-        return split_by_shares(measured, like.new_tensor(FIXED_DISTORTION_SHARES), like.new_tensor(FIXED_RATE_SHARES))
+        return split_by_shares(measured, self.fixed_distortion_shares.to(like), self.fixed_rate_shares.to(like))
 
 
 class AdaptiveHierarchicalLoss(HierarchicalLoss):
@@ -80,8 +88,9 @@ class AdaptiveHierarchicalLoss(HierarchicalLoss):
         self.distortion_share_logits = nn.Parameter(torch.tensor(FIXED_DISTORTION_SHARES).log())
         self.rate_share_logits = nn.Parameter(torch.tensor(FIXED_RATE_SHARES).log())
 
-    def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> TaskLosses:
+    def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor | float) -> TaskLosses:
         """Losses of one batch, with the shares' cross-entropy as `auxiliary`."""
+        lmbda = lmbda_of_images(lmbda, x)
         measured = self.measure(output, x, lmbda)
         return self.task_losses(measured, lmbda, self.fit(measured))
 

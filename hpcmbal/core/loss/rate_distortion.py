@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.lmbda import lmbda_of_images
 from hpcmbal.core.loss.bands import coarse_and_detail, fine_energy
 from hpcmbal.core.loss.distortion import METRICS, distortion_parts, psnr_db
 from hpcmbal.core.loss.tasks import TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
@@ -79,17 +80,18 @@ class RateDistortionLoss(nn.Module):
         self.weighting = weighting
         self.names: tuple[str, ...] = TOTAL_TASK if tasks == "total" else TWO_TASKS
 
-    def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> TaskLosses:
+    def forward(self, output: ModelOutput, x: Tensor, lmbda: Tensor | float) -> TaskLosses:
         """Losses of one batch.
 
         Args:
             output: What the model returned for `x`.
             x: Images `[B, 3, H, W]` in [0, 1], not padded.
-            lmbda: Weight of the distortion of each image, `[B]`, positive.
+            lmbda: Weight of the distortion, positive: one number for all images, or one for each, `[B]`.
 
         Raises:
-            SettingsError: `lmbda` is not one number per image, or the metric does not exist for images so small.
+            SettingsError: `lmbda` is neither, or the metric does not exist for images so small.
         """
+        lmbda = lmbda_of_images(lmbda, x)
         measured = self.measure(output, x, lmbda)
         return self.task_losses(measured, lmbda)
 
@@ -109,10 +111,6 @@ class RateDistortionLoss(nn.Module):
 
     def measure(self, output: ModelOutput, x: Tensor, lmbda: Tensor) -> Measurement:
         """Rates and weighted distortions of each image."""
-        if lmbda.shape != x.shape[:1]:
-            raise SettingsError(
-                f"lmbda must be one number per image: expected shape [{x.shape[0]}], found {list(lmbda.shape)}."
-            )
         dtype = torch.promote_types(output["x_hat"].dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             x_hat, x, lmbda = output["x_hat"].to(dtype), x.to(dtype), lmbda.to(x.device, dtype)

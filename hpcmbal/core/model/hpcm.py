@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hpcmbal.core.entropy.generalized_gaussian import GeneralizedGaussian
+from hpcmbal.core.lmbda import lmbda_of_images
 from hpcmbal.core.model.context import HierarchicalContext
 from hpcmbal.core.model.indexing import take
 from hpcmbal.core.model.rate_gains import RateGains
@@ -125,6 +126,9 @@ class HPCM(HierarchicalContext):
             lmbda: Rate parameter, one for all images or one for each `[B]`; that of quality 50 if not given. A model of
                 one rate codes at its own, whatever is given.
             noise_seeds: One seed per image. The same seeds give the same noise, whatever the batch or the rank.
+
+        Raises:
+            SettingsError: `lmbda` is neither a positive number nor one for each image.
         """
         height, width = x.shape[-2:]
         x = pad_to_multiple(x, self.variant.pad_multiple)
@@ -186,9 +190,9 @@ class HPCM(HierarchicalContext):
         """The rate parameters `[B]` or `[1]` that hold for this model."""
         if lmbda is None or not self.rates.variable:
             lmbda = self.rates.lmbda_at()
-        if isinstance(lmbda, Tensor):
-            return lmbda.reshape(-1)
-        return torch.full((1,), float(lmbda or math.nan), device=like.device)
+        if lmbda is None:
+            return torch.full((1,), math.nan, device=like.device)
+        return lmbda_of_images(lmbda, like)
 
     def _noise(self, y: Tensor, z: Tensor, seeds: list[int] | None) -> tuple[Tensor, Tensor]:
         """Uniform noise in [-0.5, 0.5) for `y` (flattened, `[B, M h w]`) and `z`."""

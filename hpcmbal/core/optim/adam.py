@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def build_adam(settings: OptimizerSettings, parameters: ParameterKinds) -> torch.optim.Optimizer:
-    """Torch's Adam with batched tensor operations; weight decay is decoupled (AdamW)."""
+    """Torch's Adam with batched tensor operations; weight decay is decoupled (AdamW).
+
+    On CUDA in one fused operation, which undoes by itself a step that is not finite.
+    """
+    fused = parameters.all()[0].is_cuda
     return torch.optim.AdamW(
         parameters.groups(),
         lr=settings.learning_rate,
@@ -20,5 +24,6 @@ def build_adam(settings: OptimizerSettings, parameters: ParameterKinds) -> torch
         eps=settings.eps,
         weight_decay=settings.weight_decay,
         amsgrad=settings.amsgrad,
-        foreach=True,
+        foreach=not fused,
+        fused=fused,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from hpcmbal.core.device import readable, sent
 from hpcmbal.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class CautiousAdam(torch.optim.Optimizer):
     `p <- p - lr u mask / mean(mask)`, the mean taken over each parameter tensor. As in the released code of
     Balanced-RD, the factor `1 / mean(mask)` is clipped at 10; where no coordinate agrees, the tensor does not move.
 
-    Every operation runs over all tensors at once (`torch._foreach_*`); the factors are read back once per step.
+    Every operation runs over all tensors at once (`torch._foreach_*`). On the CPU the factors are read once per step.
 
     Args:
         params: Parameters or parameter groups.
@@ -122,16 +123,29 @@ class CautiousAdam(torch.optim.Optimizer):
         denominators = torch._foreach_sqrt(squares)  # noqa: SLF001
         torch._foreach_add_(denominators, group["eps"] * correction)
         torch._foreach_lerp_(averages, gradients, 1 - beta1)
-        masked, factors = _mask(averages, gradients)
+        masked, norms = _mask(averages, gradients)
         step_size = group["lr"] * correction / (1 - beta1**step)
-        torch._foreach_addcdiv_(parameters, masked, denominators, [-step_size * factor for factor in factors])
+        sizes = [float(average.numel()) for average in averages]
+        if readable(norms):
+            factors = [_rescale(size, norm) for size, norm in zip(sizes, norms.tolist(), strict=True)]
+            torch._foreach_addcdiv_(parameters, masked, denominators, [-step_size * factor for factor in factors])
+            return
+        on_device = (sent(sizes, norms.device) / norms.square().clamp_min(1)).clamp_max(MAX_RESCALE)
+        # Where no coordinate agrees, only zeros are left, whatever the factor.
+        torch._foreach_mul_(masked, list(on_device.to(norms.dtype).unbind()))
+        torch._foreach_addcdiv_(parameters, masked, denominators, -step_size)
 
     def _states(self, parameters: list[Tensor], name: str) -> list[Tensor]:
         return [self.state[parameter][name] for parameter in parameters]
 
 
-def _mask(averages: list[Tensor], gradients: list[Tensor]) -> tuple[list[Tensor], list[float]]:
-    """First moments without the coordinates that disagree with the gradient, and each tensor's rescaling factor.
+def _rescale(size: float, norm: float) -> float:
+    """Factor that makes up for masked coordinates, from the number of all and the 2-norm of the mask."""
+    return min(size / norm**2, MAX_RESCALE) if norm else 0.0
+
+
+def _mask(averages: list[Tensor], gradients: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """First moments without the coordinates that disagree with the gradient, and the 2-norm of each tensor's mask.
 
     The update has the sign of the first moment, so its agreement needs no division. Coordinates are counted by the
     squared 2-norm of their zeros and ones: of all reductions over lists of tensors it is by far the fastest.
@@ -139,11 +153,9 @@ def _mask(averages: list[Tensor], gradients: list[Tensor]) -> tuple[list[Tensor]
     agrees = torch._foreach_mul(averages, gradients)  # noqa: SLF001
     torch._foreach_sign_(agrees)
     torch._foreach_clamp_min_(agrees, 0)
-    norms = torch.stack(torch._foreach_norm(agrees)).tolist()  # noqa: SLF001
+    norms = torch.stack(torch._foreach_norm(agrees))  # noqa: SLF001
     torch._foreach_mul_(agrees, averages)
-    sizes = [average.numel() for average in averages]
-    factors = [min(size / norm**2, MAX_RESCALE) if norm else 0.0 for size, norm in zip(sizes, norms, strict=True)]
-    return list(agrees), factors
+    return list(agrees), norms
 
 
 def _batches(tensors: list[Tensor]) -> Iterator[list[Tensor]]:

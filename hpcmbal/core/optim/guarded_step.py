@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hpcmbal.core.device import readable
+
 
 @torch.no_grad()
 def step_where(finite: Tensor, optimizer: torch.optim.Optimizer) -> None:
@@ -21,7 +23,7 @@ def step_where(finite: Tensor, optimizer: torch.optim.Optimizer) -> None:
         finite: One truth value, on the device of the parameters.
         optimizer: Any optimiser whose gradients are there.
     """
-    if finite.device.type == "cpu":
+    if readable(finite):
         if bool(finite):
             optimizer.step()
         return

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hpcmbal.core.balance.famo import FamoBalancer
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.trackers import read_log
 from hpcmbal.training.trainer import train
 
 Run = Callable[..., TrainSettings]
@@ -83,3 +84,38 @@ def test_over_a_hundred_steps_of_training_the_weights_are_those_of_the_published
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
     weights = np.exp(logits[-1]) / np.exp(logits[-1]).sum()
     assert np.abs(weights - 0.2).max() > 0.02, "the weights have moved away from equal"
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_an_effective_lambda_is_logged_where_there_is_one(tiny_run: Run, variable: bool) -> None:
+    """At a variable rate every image has its own lambda: the factor means something, a product with one number none."""
+    settings = tiny_run(loss={"tasks": "five", "variable_rate": variable}, balancing={"name": "linear"})
+    train(settings)
+    lines = [line for line in read_log(settings.output.save_path / "logs" / "metrics.jsonl") if "train/j" in line]
+    assert all(line["lmbda_eff_ratio"] == pytest.approx(1) for line in lines)
+    assert all(("lmbda_eff" in line) == (not variable) for line in lines)
+
+
+def test_annealing_is_logged_and_ends_with_j(tiny_run: Run) -> None:
+    settings = tiny_run(loss={"tasks": "five"}, balancing={"name": "linear", "anneal_from": 0.5})
+    train(settings)
+    lines = [line for line in read_log(settings.output.save_path / "logs" / "metrics.jsonl") if "train/j" in line]
+    strengths = [line["balancing_strength"] for line in lines]
+    assert strengths == pytest.approx([1, 1, 1, 2 / 3, 1 / 3, 0])
+
+
+def test_images_weighed_by_lambda_are_weighed_in_what_balancing_sees(tiny_run: Run) -> None:
+    """The weights of tasks follow the weighted losses; the log shows the unweighted ones."""
+    found = {}
+    for power in (0.0, 2.0):
+        settings = tiny_run(
+            f"power-{power}",
+            loss={"tasks": "five", "variable_rate": True, "lmbda_power": power},
+            balancing={"name": "linear", "update_every": 1},
+            data={"batch_size": 4},
+        )
+        train(settings)
+        lines = read_log(settings.output.save_path / "logs" / "metrics.jsonl")
+        found[power] = [line for line in lines if "train/j" in line]
+    assert found[0.0][0]["train/j"] == found[2.0][0]["train/j"]
+    assert found[0.0][-1]["weights/s1_bpp"] != found[2.0][-1]["weights/s1_bpp"]

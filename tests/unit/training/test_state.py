@@ -25,7 +25,7 @@ def test_means_of_an_epoch_come_when_the_next_one_begins() -> None:
     means = EpochLosses()
     assert means.add(0, torch.tensor([1.0, 2.0, 3.0])) is None
     assert means.add(0, torch.tensor([3.0, 2.0, 1.0])) is None
-    assert means.add(1, torch.tensor([9.0, 9.0, 9.0])) == pytest.approx([2.0, 2.0, 2.0])
+    assert means.add(1, torch.tensor([9.0, 9.0, 9.0])).tolist() == pytest.approx([2.0, 2.0, 2.0])
     assert means.count == 1
 
 
@@ -33,5 +33,5 @@ def test_means_of_an_epoch_leave_out_what_is_not_finite() -> None:
     means = EpochLosses()
     means.add(0, torch.tensor([1.0, 2.0]))
     means.add(0, torch.tensor([float("nan"), 2.0]))
-    assert means.add(1, torch.tensor([float("inf"), 2.0])) == pytest.approx([1.0, 2.0])
-    assert means.add(2, torch.tensor([1.0, 2.0])) is None, "no step of epoch 1 was finite"
+    assert means.add(1, torch.tensor([float("inf"), 2.0])).tolist() == pytest.approx([1.0, 2.0])
+    assert bool(means.add(2, torch.tensor([1.0, 2.0])).isnan().all()), "no step of epoch 1 was finite"

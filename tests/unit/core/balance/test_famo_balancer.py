@@ -250,7 +250,7 @@ def test_epoch_losses_of_tasks_without_scales_count_for_all_that_share_a_gamma()
     layout = TaskLayout.from_names(TWO_TASKS)
     balancer = FamoBalancer(layout, ScaleGammaManager(GAMMAS, "adaptive", window=2), preserve_lambda=False)
     for epoch in range(2):
-        balancer.set_progress(0.1, [1.0 + epoch, 2.0])
+        balancer.set_progress(0.1, torch.tensor([1.0 + epoch, 2.0]))
     assert balancer.gammas.multipliers == pytest.approx((1.02,) * 3), "the losses jump"
 
 

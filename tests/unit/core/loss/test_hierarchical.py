@@ -178,6 +178,23 @@ def test_scalars_hold_the_record_and_the_tasks(make_case):
     assert "ms_ssim" not in scalars
 
 
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("given", [0.02, torch.tensor(0.02), torch.tensor([0.02])], ids=["float", "scalar", "one"])
+def test_one_lmbda_is_that_of_all_images(make_case, name, given):
+    output, x, _ = make_case()
+    expected = LOSSES[name](output, x, torch.full((3,), 0.02, dtype=torch.float64))
+    found = LOSSES[name](output, x, given)
+    torch.testing.assert_close(found.per_image, expected.per_image, rtol=1e-6, atol=0)
+    assert found.image_weights.shape == (3,)
+
+
+@pytest.mark.parametrize("bad", [0, -1.0, float("nan"), float("inf"), "0.02", None, True])
+def test_a_lmbda_that_is_no_positive_number_is_refused(make_case, bad):
+    output, x, _ = make_case()
+    with pytest.raises(SettingsError, match="lmbda should be a positive number.*Found"):
+        LOSSES["measured"](output, x, bad)
+
+
 def test_lmbda_of_the_wrong_shape_is_refused(make_case):
     output, x, lmbda = make_case()
     with pytest.raises(SettingsError, match=r"expected shape \[3\], found \[2\]"):

@@ -106,6 +106,18 @@ def test_bits_rise_with_lmbda_from_the_start(tiny: HPCM) -> None:
 
 
 @torch.no_grad()
+def test_one_lmbda_is_that_of_all_images_and_wrong_ones_are_refused(tiny: HPCM) -> None:
+    x = torch.rand(2, 3, 64, 64)
+    expected = tiny.eval()(x, torch.tensor([0.02, 0.02]))["x_hat"]
+    for given in (0.02, torch.tensor(0.02), torch.tensor([0.02])):
+        assert torch.equal(tiny(x, given)["x_hat"], expected)
+    with pytest.raises(SettingsError, match=r"expected shape \[2\], found \[3\]"):
+        tiny(x, torch.rand(3))
+    with pytest.raises(SettingsError, match="lmbda should be a positive number.*Found -0.02"):
+        tiny(x, -0.02)
+
+
+@torch.no_grad()
 def test_walk_predicts_the_later_scales_when_fewer_are_coded(tiny: HPCM) -> None:
     params = torch.randn(1, 32, 8, 8)
     called: list[int] = []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpcmbal.core.optim.guarded_step import load_keeping_options, step_on_device, step_where
 from hpcmbal.core.optim.registry import OPTIMIZERS, build_optimizer
@@ -90,6 +91,32 @@ def test_on_the_cpu_a_step_that_is_not_allowed_is_not_launched(monkeypatch: pyte
     optimizer = BUILD["adam"](network())
     monkeypatch.setattr(optimizer, "step", pytest.fail)
     step_where(torch.tensor(False), optimizer)
+
+
+class NoReading(TorchDispatchMode):
+    """Fails where a value is read from a tensor, for which the host would wait on another device."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert function is not torch.ops.aten._local_scalar_dense.default, "a value was read"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["cautious", "fused"])
+def test_on_a_device_nothing_is_read(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("hpcmbal.core.optim.guarded_step.readable", lambda _: False)
+    monkeypatch.setattr("hpcmbal.core.optim.cautious_adam.readable", lambda _: False)
+    model, other = network(), network()
+    optimizer, plain = BUILD[name](model), BUILD[name](other)
+    for number in range(3):
+        give_gradients(model, number)
+        give_gradients(other, number)
+        with NoReading():
+            step_where(torch.tensor(True), optimizer)
+        monkeypatch.setattr("hpcmbal.core.optim.cautious_adam.readable", lambda _: True)
+        plain.step()
+        monkeypatch.setattr("hpcmbal.core.optim.cautious_adam.readable", lambda _: False)
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
