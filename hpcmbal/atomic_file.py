@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import secrets
 import shutil
@@ -22,9 +23,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from hpcmbal.errors import DataError, setting
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 PARTIAL_PREFIX, PARTIAL_SUFFIX = ".hpcmbal-", ".partial"
 """Around the random name of what is not finished. It does not hold the final name, which may fill all 255 bytes."""
@@ -105,11 +109,15 @@ def replacement(path: Path, *, readable_as: Path | None = None) -> Iterator[IO[b
     Raises:
         OSError: It cannot be written; what was there before is untouched.
     """
-    with (
-        _staged(path, readable_as) as partial,
-        os.fdopen(os.open(partial, os.O_WRONLY | os.O_NOFOLLOW), "wb") as file,
-    ):
-        yield file
+    with _staged(path, readable_as) as partial:
+        raw = _File(os.open(partial, os.O_WRONLY | os.O_NOFOLLOW), "wb")
+        try:
+            with io.BufferedWriter(raw) as file:
+                yield file
+        except Exception as error:
+            if raw.failure is not None and error is not raw.failure:
+                raise raw.failure from error
+            raise
 
 
 @contextmanager
@@ -148,6 +156,20 @@ def _found(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
+
+
+class _File(io.FileIO):
+    """A file that remembers why it could not be written: libraries in between report a full disk in their own ways."""
+
+    failure: OSError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write as `io.FileIO` does."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 @contextmanager

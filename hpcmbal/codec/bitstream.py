@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from hpcmbal.codec.byte_reader import ByteReader, TruncatedError, write_varint
 from hpcmbal.codec.header import (
     CHUNKS,
-    DEFAULT_PIXEL_LIMIT,
     MAX_SIDE,
     RATE_MAX,
     RATE_STEPS,
@@ -35,7 +34,6 @@ from hpcmbal.errors import BitstreamError
 
 __all__ = [
     "CHUNKS",
-    "DEFAULT_PIXEL_LIMIT",
     "MAX_SIDE",
     "RATE_MAX",
     "RATE_STEPS",
@@ -101,14 +99,14 @@ def write_container(container: Container) -> bytes:
     return b"".join(parts)
 
 
-def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> Container:
+def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: int | None = None) -> Container:
     """Parse and check a file.
 
     Args:
         data: The whole file.
         allow_truncated: Accept a file that ends after its z segment, or after its lossless pixels, with what is
             complete in it.
-        pixel_limit: Largest number of pixels (width * height).
+        pixel_limit: Largest number of pixels (width * height); see `pixel_limit_or_default`.
 
     Raises:
         BitstreamError: It is not such a file, is damaged or cut off, of another version, or claims too many pixels.

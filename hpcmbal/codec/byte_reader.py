@@ -23,6 +23,11 @@ class ByteReader:
         """Bytes not read yet."""
         return len(self._data) - self.position
 
+    @property
+    def start(self) -> bytes:
+        """The first bytes, by which kinds of files are known."""
+        return self._data[:32]
+
     def take(self, count: int, field: str) -> bytes:
         """The next `count` bytes.
 

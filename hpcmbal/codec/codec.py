@@ -12,7 +12,7 @@ from PIL import Image
 from hpcmbal.codec.bitstream import Container, read_container, write_container
 from hpcmbal.codec.choices import Choices, ModeChoice
 from hpcmbal.codec.drawn import may_be_drawn
-from hpcmbal.codec.header import DEFAULT_PIXEL_LIMIT, RATE_STEPS
+from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.lossless import decode_lossless, encode_lossless, lossless_is_available
 from hpcmbal.codec.targets import OutOfReachError, Target, reach
 from hpcmbal.errors import SettingsError
@@ -146,7 +146,7 @@ def decompress(
     model_dirs: Sequence[str | Path] = (),
     scales: int = ALL_SCALES,
     allow_truncated: bool = False,
-    pixel_limit: int = DEFAULT_PIXEL_LIMIT,
+    pixel_limit: int | None = None,
     device: str = "cpu",
 ) -> Image.Image:
     """Decompress the bytes of a file.
@@ -159,7 +159,7 @@ def decompress(
         scales: How many scales to decode, 0 to 3; fewer give a preview, of which the missing latents are predicted.
             A lossless file has none, and is always decoded whole.
         allow_truncated: Decode what is complete in a file that was cut off.
-        pixel_limit: Largest number of pixels that is decoded.
+        pixel_limit: Largest number of pixels that is decoded; HPCMBAL_MAX_PIXELS or 178,956,970 if None.
         device: Where to load the model.
 
     Returns:

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hpcmbal.codec.byte_reader import ByteReader, write_varint
-from hpcmbal.errors import BitstreamError
+from hpcmbal.errors import BitstreamError, setting
+from hpcmbal.images.formats import SIGNATURE, file_kind
+from hpcmbal.images.pixel_limit import PIXEL_LIMIT_VARIABLE, pixel_limit_or_default
 
-MAGIC = b"HPCM"
+MAGIC = SIGNATURE
 VERSIONS = (1, 2)
 MODEL_ID_BYTES = 8
 NO_MODEL = bytes(MODEL_ID_BYTES)
@@ -27,8 +29,6 @@ MAX_SIDE = 65_535
 RATE_STEPS = 256
 """The rate field is the quality in units of 1/256."""
 RATE_MAX = 100 * RATE_STEPS
-DEFAULT_PIXEL_LIMIT = 178_956_970
-"""Pixels that are decoded unless the caller says otherwise; where Pillow, too, sees a decompression bomb."""
 
 CodingMode = Literal["learned", "lossless"]
 CODING_MODES: tuple[CodingMode, ...] = get_args(CodingMode)
@@ -101,18 +101,20 @@ def write_header(header: Header, chunks: Collection[str]) -> bytes:
     return MAGIC + start + header.model_id + size + header.rate.to_bytes(2, "little")
 
 
-def read_header(reader: ByteReader, pixel_limit: int) -> tuple[Header, list[str]]:
+def read_header(reader: ByteReader, pixel_limit: int | None = None) -> tuple[Header, list[str]]:
     """Parse and check a header.
 
     Returns:
         It, and the names of the chunks that the file should hold, in file order.
 
     Raises:
-        BitstreamError: It is not the header of such a file, or claims more pixels than `pixel_limit`.
+        BitstreamError: It is not the header of such a file, or claims more pixels than `pixel_limit_or_default` gives.
     """
-    magic = reader.take(min(len(MAGIC), reader.remaining), "the signature")
-    if magic != MAGIC:
-        raise BitstreamError(f"Not an hpcmbal file: it should start with {MAGIC!r}. Found {magic!r}.")
+    limit = pixel_limit_or_default(pixel_limit)
+    if not reader.start.startswith(MAGIC):
+        kind = file_kind(reader.start)
+        raise BitstreamError(f"not an .hpcm file: it is {kind}. Give a file that hpcmbal compressed.")
+    reader.take(len(MAGIC), "the signature")
     version, low = divmod(reader.unsigned(1, "the version"), 16)
     if version not in VERSIONS:
         raise BitstreamError(
@@ -133,10 +135,10 @@ def read_header(reader: ByteReader, pixel_limit: int) -> tuple[Header, list[str]
         source=source,
     )
     _check_header(header)
-    if header.width * header.height > pixel_limit:
+    if header.width * header.height > limit:
         raise BitstreamError(
-            f"The file claims {header.width} x {header.height} pixels, more than the limit of {pixel_limit:,}. "
-            "Raise the pixel limit if you trust the file."
+            f"The file claims {header.width} x {header.height} pixels, more than the limit of {limit:,}. "
+            f"Raise {setting('max_pixels')} (or {PIXEL_LIMIT_VARIABLE}) if you trust the file."
         )
     return header, [name for name in names if not (lossless_alpha and name == "alpha")]
 

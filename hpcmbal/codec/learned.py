@@ -16,10 +16,10 @@ from hpcmbal.codec.metadata import metadata_chunks, read_metadata, stored_source
 from hpcmbal.codec.plane import decode_plane, encode_plane
 from hpcmbal.codec.refine import Progress, refine_latents
 from hpcmbal.codec.streaming import Pixels, analyse, synthesise
-from hpcmbal.codec.verify import mean_squared_error
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.errors import BitstreamError, DataError, SettingsError, setting
 from hpcmbal.images.picture import Picture
+from hpcmbal.images.psnr import mean_squared_error
 
 
 @dataclass(frozen=True)

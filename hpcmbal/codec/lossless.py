@@ -19,8 +19,8 @@ from hpcmbal.codec.bitstream import TILE_SIDE, Container
 from hpcmbal.codec.header import MAX_SIDE, NO_MODEL, Header
 from hpcmbal.codec.metadata import metadata_chunks, read_metadata, stored_source
 from hpcmbal.errors import BitstreamError, DataError
+from hpcmbal.images.guard import decoding, opened
 from hpcmbal.images.picture import Picture
-from hpcmbal.images.pillow_decoding import DECODER_ERRORS, open_guarded
 
 Bytes3d = npt.NDArray[np.uint8]
 
@@ -118,10 +118,11 @@ def _decode_tile(data: bytes, height: int, width: int) -> Bytes3d:
     padded = data + bytes(len(data) % 2)
     start = _RIFF.pack(b"RIFF", _RIFF.size - 8 + len(padded), b"WEBP", b"VP8L", len(data))
     try:
-        with open_guarded(io.BytesIO(start + padded), ["WEBP"], height * width) as image:
+        with opened(start + padded, height * width, formats=("WEBP",)) as image, decoding():
             values = np.asarray(image.convert("RGBA"))
-    except DECODER_ERRORS as error:
-        raise BitstreamError(f"The lossless pixels cannot be decoded: {error}. The file is damaged.") from error
+    except DataError as error:
+        reason = error.__cause__ or error
+        raise BitstreamError(f"The lossless pixels cannot be decoded: {reason}. The file is damaged.") from error
     if values.shape != (height, width, 4):
         raise BitstreamError(f"The lossless pixels decode to {values.shape[1]} x {values.shape[0]}: damaged.")
     return values

@@ -7,18 +7,19 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from hpcmbal.errors import BitstreamError
-from hpcmbal.images.formats import FORMAT
+from hpcmbal.images.formats import FORMAT, SIGNATURE
 
 EXTENSION = ".hpcm"
 MIME_TYPE = "image/x-hpcm"
-_SIGNATURE = b"HPCM"
+METADATA_OPTIONS = ("icc_profile", "exif", "xmp")
+"""Arguments of `Image.save` that are taken in place of what the image's `info` holds."""
 
 
 class HpcmImageFile(ImageFile.ImageFile):
-    """An `.hpcm` file: the header is read when it is opened, the picture when it is loaded.
+    """An `.hpcm` file: header and metadata are read when it is opened, the picture when it is loaded.
 
-    Damage is raised as `BitstreamError` when the header or the picture is read. Pillow's `Image.MAX_IMAGE_PIXELS` stays
-    as it is and applies on top of our own pixel limit.
+    Damage is raised as `BitstreamError` when the header or the picture is read. The environment variable
+    HPCMBAL_MAX_PIXELS sets our pixel limit; Pillow's `Image.MAX_IMAGE_PIXELS` stays as it is and applies as well.
     """
 
     format = FORMAT
@@ -26,6 +27,8 @@ class HpcmImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         from hpcmbal.codec.bitstream import read_container
+        from hpcmbal.codec.metadata import read_metadata
+        from hpcmbal.images.metadata import info_of
 
         if self.fp is None:
             raise BitstreamError("The file was closed before it was read.")
@@ -34,19 +37,22 @@ class HpcmImageFile(ImageFile.ImageFile):
         self._size = (header.width, header.height)
         self._mode = ("L" if header.gray else "RGB") + ("A" if container.has_alpha else "")
         self.tile = []
+        found = read_metadata(container)
+        self.info.update(info_of(found["icc"], found["exif"], found["xmp"]))
         self.info["mode"] = header.mode
         if not header.lossless:
             self.info["model_id"] = header.model_id.hex()
 
     def load(self) -> Any:
-        """Decode the picture, once."""
+        """Decode the picture, once, and let go of the file."""
         if self._data is not None:
             from hpcmbal.codec.codec import decompress
 
-            picture = decompress(self._data)
+            self.im = decompress(self._data).im
             self._data = None
-            self.im = picture.im
-            self.info.update(picture.info)
+            if self._exclusive_fp and self.fp is not None:
+                self.fp.close()
+            self.fp = None
         return super().load()
 
 
@@ -59,13 +65,20 @@ def register() -> None:
 
 
 def _accept(prefix: bytes) -> bool:
-    return prefix.startswith(_SIGNATURE)
+    return prefix.startswith(SIGNATURE)
 
 
 def _save(image: Image.Image, file: IO[bytes], _filename: str | bytes) -> None:
-    """`image.save("x.hpcm", quality=..., model=..., lossless=True)`."""
+    """`image.save("x.hpcm", quality=..., model=..., lossless=True, exif=..., icc_profile=..., xmp=...)`.
+
+    Metadata that is given is taken in place of the image's own; an empty one, or None, removes it.
+    """
     from hpcmbal.codec.codec import compress
+    from hpcmbal.images.picture import image_of, picture_of
 
     options = getattr(image, "encoderinfo", {})
+    given = {name: options[name] for name in METADATA_OPTIONS if name in options}
+    if given:
+        image = image_of(picture_of(image, **given))
     lossless = bool(options.get("lossless"))
     file.write(compress(image, options.get("model"), options.get("quality"), mode="lossless" if lossless else "auto"))

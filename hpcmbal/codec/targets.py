@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from hpcmbal.codec.bitstream import write_container
 from hpcmbal.codec.header import RATE_MAX, RATE_STEPS
 from hpcmbal.codec.quality_search import Found, Goal, search_quality
-from hpcmbal.codec.verify import psnr_db
 from hpcmbal.errors import SettingsError, setting
+from hpcmbal.images.psnr import psnr_db
 
 if TYPE_CHECKING:
     from hpcmbal.codec.codec_model import CodecModel

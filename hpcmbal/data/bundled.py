@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hpcmbal.errors import DataError
-from hpcmbal.images.training_image import read_rgb
+from hpcmbal.images.image_file import read_rgb
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage

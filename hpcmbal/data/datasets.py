@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from hpcmbal.data.bundled import BundledPhotographs, Split
 from hpcmbal.data.image_cache import CachedImages
 from hpcmbal.data.image_folder import ImageFolder
-from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ def open_images(
     folders: str | Path | Sequence[str | Path] | None,
     split: Split,
     *,
-    pixel_limit: int = DEFAULT_PIXEL_LIMIT,
+    pixel_limit: int | None = None,
     cache_mebibytes: float = DEFAULT_CACHE_MEBIBYTES,
 ) -> CachedImages:
     """The images below `folders`, or the bundled photographs of `split` if that is None, behind a cache.
@@ -30,7 +29,7 @@ def open_images(
     Args:
         folders: One folder, several, or None.
         split: Which bundled photographs stand in for folders.
-        pixel_limit: The largest image (width * height) that is decoded.
+        pixel_limit: The largest image (width * height) that is decoded; see `pixel_limit_or_default`.
         cache_mebibytes: The budget for decoded pixels in MiB; 0 keeps none.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.errors import DataError
 from hpcmbal.images.formats import source_extensions
-from hpcmbal.images.training_image import DEFAULT_PIXEL_LIMIT, read_rgb
+from hpcmbal.images.image_file import read_rgb
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
@@ -25,13 +25,13 @@ class ImageFolder:
 
     Args:
         roots: The folders, whose images follow each other in the order given.
-        pixel_limit: The largest image (width * height) that is decoded.
+        pixel_limit: The largest image (width * height) that is decoded; see `pixel_limit_or_default`.
 
     Raises:
         DataError: A root is missing, not a folder, cannot be listed, or contains no image file.
     """
 
-    def __init__(self, *roots: str | Path, pixel_limit: int = DEFAULT_PIXEL_LIMIT) -> None:
+    def __init__(self, *roots: str | Path, pixel_limit: int | None = None) -> None:
         if not roots:
             raise DataError("No image folder was given: found 0 paths, at least 1 is needed. Name a folder of images.")
         parts = [_image_paths(Path(root)) for root in roots]

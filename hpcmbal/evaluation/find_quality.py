@@ -68,7 +68,7 @@ def find_quality(settings: FindQualitySettings) -> FoundQuality:
         CheckpointError: There is no such model.
         SettingsError: The model has one rate, there is no such anchor, or no quality reaches the target.
     """
-    from hpcmbal.images.training_image import read_rgb
+    from hpcmbal.images.image_file import read_rgb
 
     pixels = read_rgb(settings.image)
     code, scale = _codec(pixels, settings)

@@ -1,4 +1,4 @@
-"""How close two 8-bit RGB images are: PSNR and MS-SSIM.
+"""How close two 8-bit RGB images are: MS-SSIM; for PSNR see `images.psnr`.
 
 Every number of an evaluation is about 8-bit images, as a viewer gets them: reconstructions are rounded before they are
 measured, and PSNR is summed in integers, so a number depends on two images and on nothing else.
@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hpcmbal.errors import DataError
+from hpcmbal.images.psnr import PEAK
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
 
-PEAK = 255.0
 MS_SSIM_MIN_SIDE = 161
 """Five scales, halved four times, must leave room for an 11x11 window: the shorter side exceeds (11 - 1) * 2**4."""
 
@@ -33,22 +33,6 @@ def to_uint8(x_hat: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> RgbIma
     scaled = np.clip(np.asarray(x_hat, dtype=np.float64), 0.0, 1.0) * PEAK
     rounded: RgbImage = np.floor(scaled + 0.5).astype(np.uint8)
     return rounded
-
-
-def psnr_db(x: RgbImage, x_hat: RgbImage) -> float:
-    """Peak signal-to-noise ratio over all pixels and channels together, in dB; infinite for equal images.
-
-    Args:
-        x: `[H, W, 3]` uint8.
-        x_hat: The same shape.
-
-    Raises:
-        DataError: The images are not 8-bit RGB of one size.
-    """
-    _check_pair(x, x_hat)
-    difference = x.astype(np.int64) - x_hat.astype(np.int64)
-    squared = int(np.sum(difference * difference))
-    return 10.0 * math.log10(PEAK**2 * difference.size / squared) if squared else math.inf
 
 
 def ms_ssim(x: RgbImage, x_hat: RgbImage) -> float | None:

@@ -7,9 +7,9 @@ from hpcmbal.core.device import choose_device
 from hpcmbal.data import open_images
 from hpcmbal.evaluation.reconstruction import Reconstruction
 from hpcmbal.evaluation.reconstruction import reconstruct as code_in_memory
-from hpcmbal.images.image_file import write_picture
+from hpcmbal.images.image_file import read_rgb
 from hpcmbal.images.picture import picture_of
-from hpcmbal.images.training_image import read_rgb
+from hpcmbal.images.picture_writer import write_picture
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import load_network
 from hpcmbal.plotting.comparison import side_by_side

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hpcmbal.core.model import HPCM
 from hpcmbal.evaluation.codecs.model_codec import estimate_image
-from hpcmbal.evaluation.metrics import psnr_db
+from hpcmbal.images.psnr import psnr_db
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage

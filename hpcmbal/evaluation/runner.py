@@ -22,7 +22,7 @@ from hpcmbal.evaluation.environment import describe_environment
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import describe_image_set, image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
-from hpcmbal.images.training_image import read_rgb
+from hpcmbal.images.image_file import read_rgb
 from hpcmbal.plotting.labels import visible
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Between Pillow's image modes and what the codec codes: 8-bit RGB or gray, and alpha, ICC and EXIF beside it."""
+"""Between Pillow's images and what the codec codes: 8-bit RGB or gray, and alpha, ICC, EXIF and XMP beside it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageColor
 
-from hpcmbal.errors import DataError, HpcmbalWarning
-from hpcmbal.images.pillow_decoding import DECODER_ERRORS, deep_as_8_bits, lab_as_srgb, turned_upright
+from hpcmbal.errors import DataError, HpcmbalWarning, SettingsError, setting
+from hpcmbal.images.eight_bits import EightBits, eight_bits, rgb16_transparency, sample_layout
+from hpcmbal.images.guard import check_not_a_preview, check_single_picture, decoding
+from hpcmbal.images.metadata import EXIF_KEYS, icc_profile_of, info_of, metadata_of, orientation_of, replaced
+from hpcmbal.images.rgb_image import RgbImage
 
 Bytes2d = npt.NDArray[np.uint8]
-
-SINGLE_PICTURE_FORMATS = frozenset({"MPO"})
-"""Formats whose further frames are previews and gain maps of the first, not an animation."""
 
 SAME_FORMAT = {"MPO": "JPEG"}
 """Names under which Pillow opens files of another format."""
 
+WHITE = (255, 255, 255)
+
 
 class PictureWarning(HpcmbalWarning):
-    """Something about an image that the format cannot keep, such as bits beyond 8."""
+    """Something about an image that a file cannot keep, such as bits beyond 8."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Picture:
         alpha: `[height, width]` uint8, 255 opaque; None without transparency.
         icc: The ICC profile of `pixels`.
         exif: The EXIF block, starting with `Exif`, without its orientation, which was applied.
-        xmp: The XMP packet, UTF-8.
+        xmp: The XMP packet, UTF-8, with an orientation of 1.
         source_format: Pillow's name of the format of the file that the picture came from, for example `JPEG`; None if
             it came from none, or it is not known.
     """
@@ -53,107 +55,147 @@ class Picture:
         return self.pixels.ndim == 2
 
 
-def picture_of(image: Image.Image) -> Picture:
-    """What of `image` is coded.
+def picture_of(image: Image.Image, **given: object) -> Picture:
+    """What of `image` is coded, by the table in docs/format.md. The image stays as it is; it may get loaded.
 
-    Orientation is applied; palettes are looked up; CMYK, YCbCr, HSV and Lab become RGB (CMYK by its ICC profile if
-    it has a usable one); 16 bits are reduced to 8 with a warning; ICC and EXIF are kept.
+    Args:
+        image: Any image of one frame.
+        given: `icc_profile`, `exif` (bytes or `Image.Exif`) or `xmp` in place of the image's own; empty or None for
+            none. An orientation in `exif` is the one that is applied.
 
     Raises:
-        DataError: The image is animated, cannot be decoded, has no pixels, or has values without an 8-bit meaning.
+        DataError: The image is animated, a camera's raw file, cannot be decoded, has no pixels, or has values without
+            an 8-bit meaning.
     """
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format not in SINGLE_PICTURE_FORMATS:
-        raise DataError(
-            f"The image has {frames} frames or pages; a file holds one. Extract the one that you want first."
-        )
-    try:
-        deep = _has_deep_colour(image)
-        image.load()
-        if not image.width * image.height:
-            raise DataError(f"The image has no pixels ({image.width} x {image.height}).")
-        if deep:
-            _warn_about_depth()
-        icc = image.info.get("icc_profile")
-        upright, exif = _upright(image)
-        picture = _convert(upright, icc if isinstance(icc, bytes) and icc else None, exif)
-        return replace(picture, source_format=SAME_FORMAT.get(image.format or "", image.format))
-    except DECODER_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"The image cannot be decoded: {reason}. Replace it by an intact copy.") from error
+    check_single_picture(image)
+    notes: list[str] = []
+    loaded = _loaded(image)
+    metadata = replaced(metadata_of(loaded.held, notes), given, notes)
+    found = _pixels(loaded, metadata.orientation, metadata.icc, notes)
+    source_format = SAME_FORMAT.get(image.format or "", image.format)
+    for note in notes:
+        warnings.warn(note, PictureWarning, stacklevel=2)
+    return Picture(found.pixels, found.alpha, found.icc, metadata.exif, metadata.xmp, source_format)
+
+
+def rgb_of(image: Image.Image) -> RgbImage:
+    """`image` as training and evaluation take it: `[height, width, 3]` uint8, upright, over white where transparent.
+
+    The pixels are those of `picture_of`; of an animation, those of the first frame.
+
+    Raises:
+        DataError: See `picture_of`.
+    """
+    loaded = _loaded(image)
+    found = _pixels(loaded, orientation_of(loaded.held), icc_profile_of(loaded.held), [])
+    picture = flattened(Picture(found.pixels, found.alpha), WHITE)
+    return np.repeat(picture.pixels[:, :, None], 3, axis=2) if picture.gray else picture.pixels
 
 
 def image_of(picture: Picture) -> Image.Image:
-    """The Pillow image of mode L, LA, RGB or RGBA, with ICC and EXIF in its `info`."""
+    """The Pillow image of mode L, LA, RGB or RGBA, with ICC, EXIF and XMP in its `info`."""
     image = Image.fromarray(np.ascontiguousarray(picture.pixels))
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(np.ascontiguousarray(picture.alpha)))
-    if picture.icc is not None:
-        image.info["icc_profile"] = picture.icc
-    if picture.exif is not None:
-        image.info["exif"] = picture.exif
+    image.info.update(info_of(picture.icc, picture.exif, picture.xmp))
+    image.format = picture.source_format
     return image
 
 
-def _has_deep_colour(image: Image.Image) -> bool:
-    """Whether a colour image holds 16 bits, of which Pillow hands out the upper 8. Only visible before loading."""
-    tiles = getattr(image, "tile", None) or []
-    return image.mode in ("RGB", "RGBA", "LA") and any("16" in str(tile[3]) for tile in tiles)
+def colour_of(text: str) -> tuple[int, int, int]:
+    """The colour of a background by its name or number.
 
+    >>> colour_of("white"), colour_of("#ff8000")
+    ((255, 255, 255), (255, 128, 0))
 
-def _warn_about_depth() -> None:
-    warnings.warn("The image has 16 bits a channel; they are reduced to 8.", PictureWarning, stacklevel=4)
-
-
-def _upright(image: Image.Image) -> tuple[Image.Image, bytes | None]:
-    raw = image.info.get("exif")
-    raw = raw if isinstance(raw, bytes) and raw else None
+    Raises:
+        SettingsError: There is no such colour, or it is not opaque.
+    """
     try:
-        exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
-        if orientation != 1:
-            exif.pop(ExifTags.Base.Orientation, None)
-            raw = exif.tobytes() if len(exif) else None
-    except DECODER_ERRORS:
-        warnings.warn("The EXIF data is damaged and is left out.", PictureWarning, stacklevel=4)
-        return image, None
-    return turned_upright(image, orientation), raw
+        red, green, blue, *alpha = ImageColor.getrgb(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"{setting('background', text)} is no colour. Give a name such as white, or numbers such as #204080."
+        ) from error
+    if alpha and alpha[0] != 255:
+        raise SettingsError(f"{setting('background', text)} is not opaque. Give a colour without alpha.")
+    return red, green, blue
 
 
-def _convert(image: Image.Image, icc: bytes | None, exif: bytes | None) -> Picture:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        _warn_about_depth()
-        pixels, transparent = deep_as_8_bits(image)
-        return Picture(
-            pixels, None if transparent is None else np.where(transparent, 0, 255).astype(np.uint8), icc, exif
-        )
-    if image.mode == "CMYK":
-        return Picture(np.array(_cmyk_as_rgb(image, icc)), None, None, exif)
-    if image.mode == "LAB":
-        image, icc = lab_as_srgb(image), None
-    gray = image.mode in ("1", "L", "LA", "La")
-    if image.has_transparency_data:
-        # Premultiplied modes have no direct way to the others.
-        image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert(
-            "LA" if gray else "RGBA"
-        )
-        values = np.array(image)
-        return Picture(values[..., 0] if gray else values[..., :3], values[..., -1], icc, exif)
-    return Picture(np.array(image.convert("L" if gray else "RGB")), None, icc, exif)
+def flattened(picture: Picture, background: tuple[int, int, int]) -> Picture:
+    """`picture` without transparency: composited over `background`, which may turn a gray picture into a coloured one.
+
+    Args:
+        picture: Any.
+        background: Red, green and blue, 0 to 255 each, in the picture's own colour space.
+    """
+    if picture.alpha is None:
+        return picture
+    gray = picture.gray and len(set(background)) == 1
+    pixels = picture.pixels
+    if picture.gray and not gray:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    colour = np.array(background[0] if gray else background, dtype=np.uint32)
+    alpha = (picture.alpha if gray else picture.alpha[:, :, None]).astype(np.uint32)
+    mixed = (pixels * alpha + colour * (255 - alpha) + 127) // 255
+    return replace(picture, pixels=mixed.astype(np.uint8), alpha=None)
 
 
-def _cmyk_as_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    if icc is not None:
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            converted = None
-        if converted is not None:
-            return converted
-        warnings.warn(
-            "The CMYK image's ICC profile is not usable; colours are converted without it.",
-            PictureWarning,
-            stacklevel=5,
-        )
-    return image.convert("RGB")
+@dataclass(frozen=True)
+class _Loaded:
+    """An image with its pixels.
+
+    Attributes:
+        image: Whose pixels count.
+        held: Whose `info` and `getexif()` count: the caller's image, unless what lies there was only found by loading.
+        layout: How the file stores samples.
+        png: The file, if it has to be read again.
+    """
+
+    image: Image.Image
+    held: Image.Image
+    layout: str
+    png: bytes | None
+
+
+def _loaded(image: Image.Image) -> _Loaded:
+    check_not_a_preview(image)
+    with decoding():
+        png = _png_with_transparent_value(image)
+        own = image if png is None else Image.open(io.BytesIO(png), formats=["PNG"])
+        layout = sample_layout(own)
+        own.load()
+    if not own.width * own.height:
+        raise DataError(f"The image has no pixels ({own.width} x {own.height}).")
+    if own is image:
+        return _Loaded(image, image, layout, None)
+    own.info.update(image.info)
+    return _Loaded(own, image if any(name in image.info for name in EXIF_KEYS) else own, layout, png)
+
+
+def _pixels(loaded: _Loaded, orientation: int, icc: bytes | None, notes: list[str]) -> EightBits:
+    with decoding():
+        found = eight_bits(loaded.image, loaded.layout, orientation, icc, notes)
+        colour = loaded.image.info.get("transparency")
+        if loaded.png is not None and loaded.layout.startswith("RGB;16") and isinstance(colour, tuple):
+            alpha = Image.fromarray(rgb16_transparency(loaded.png, colour))
+            found = replace(found, alpha=eight_bits(alpha, "", orientation, None, []).pixels)
+    return found
+
+
+def _png_with_transparent_value(image: Image.Image) -> bytes | None:
+    """The file of a PNG that is not loaded and has a transparent value; None for every other image.
+
+    Its depth is needed to understand the value, and cannot be seen any more once the image is loaded. A copy is
+    decoded and the caller's image left alone, so that the next call finds what this one found.
+    """
+    file = getattr(image, "fp", None)
+    if image.format != "PNG" or "transparency" not in image.info or not getattr(image, "tile", None) or file is None:
+        return None
+    place = file.tell()
+    try:
+        file.seek(0)
+        data: bytes = file.read()
+    finally:
+        file.seek(place)
+    return data

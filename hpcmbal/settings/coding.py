@@ -15,7 +15,6 @@ from hpcmbal.settings.engine import DEVICE_PATTERN, EngineSettings
 from hpcmbal.settings.section import CommandSettings
 
 STANDARD_STREAM = "-"
-DEFAULT_MAX_PIXELS = 178_956_970
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
 ALL_SCALES = 3
 
@@ -36,8 +35,11 @@ class FilesSettings(CommandSettings):
     recursive: bool = Field(False, description="Take the subfolders of folders too; the output keeps their tree.")
     force: bool = Field(False, description="Overwrite outputs that exist.")
     skip_existing: bool = Field(False, description="Leave out inputs whose output exists.")
-    max_pixels: int = Field(
-        DEFAULT_MAX_PIXELS, ge=1, description="Refuse pictures with more pixels (width times height)."
+    max_pixels: int | None = Field(
+        None,
+        ge=1,
+        description="Refuse pictures with more pixels (width times height); HPCMBAL_MAX_PIXELS, or 178,956,970, if "
+        "not given.",
     )
 
     @field_validator("inputs")

@@ -35,8 +35,11 @@ class DataSettings(Section):
         description="Part of the training crops that is drawn: text, charts, interfaces, line art, gradients, pixels.",
     )
     cache_mebibytes: int = Field(512, ge=0, description="Memory for decoded training images, in MiB.")
-    pixel_limit: int = Field(
-        200_000_000, ge=1, description="Largest image that is read, in pixels; larger ones are refused as bad files."
+    pixel_limit: int | None = Field(
+        None,
+        ge=1,
+        description="Largest image that is read, in pixels; larger ones are bad files. HPCMBAL_MAX_PIXELS, or "
+        "178,956,970, if not given.",
     )
 
 

@@ -364,8 +364,9 @@ def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:
     Raises:
         DataError: A folder is missing or has no images.
     """
-    limits = {"pixel_limit": settings.pixel_limit, "cache_mebibytes": settings.cache_mebibytes}
-    return open_images(settings.train, "train", **limits), open_images(settings.val, "held-back", **limits)
+    limit, cache = settings.pixel_limit, settings.cache_mebibytes
+    train = open_images(settings.train, "train", pixel_limit=limit, cache_mebibytes=cache)
+    return train, open_images(settings.val, "held-back", pixel_limit=limit, cache_mebibytes=cache)
 
 
 def total_steps(settings: TrainSettings, images: int) -> int:

@@ -10,6 +10,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -106,6 +107,18 @@ class TestWholeOrNothing:
         assert caught.value.errno == errno.EFBIG
         assert write is by_another_file or caught.value.filename == str(path)
         assert [found.name for found in tmp_path.iterdir() if found.name != "own"] == []
+
+    @pytest.mark.usefixtures("small_files")
+    def test_a_limit_is_named_whatever_a_library_makes_of_it(self, tmp_path: Path) -> None:
+        def save(file: IO[bytes]) -> None:
+            try:
+                file.write(bytes(50_000))
+            except OSError:
+                raise RuntimeError("unexpected position") from None
+
+        with pytest.raises(OSError, match=r"File too large: .*/file'"), replacement(tmp_path / "file") as file:
+            save(file)
+        assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("length", [1, 240, 241, 254, 255])
     def test_names_may_have_any_length_that_the_system_allows(self, tmp_path: Path, length: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.byte_reader import ByteReader, TruncatedError
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch
-from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, check_signature, read_source, write_target
+from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, plan_jobs
 from hpcmbal.codec.header import MAX_SIDE, read_header
 from hpcmbal.errors import BitstreamError, SettingsError, setting
@@ -39,10 +39,11 @@ def decompress_files(settings: DecompressSettings, watcher: Watcher | None = Non
         SettingsError: The output does not suit the inputs, or there is no such device or colour.
         DataError: A folder holds no file, or an output would be an input.
     """
-    from hpcmbal.images.image_file import check_colour, writable_extensions
+    from hpcmbal.images.picture import colour_of
+    from hpcmbal.images.picture_writer import writable_extensions
 
     if settings.background is not None:
-        check_colour(settings.background)
+        colour_of(settings.background)
     wanted = None if settings.type is None else f".{settings.type}"
     naming = Naming(
         reads=lambda name: name.endswith(EXTENSION),
@@ -78,7 +79,7 @@ class Decompression:
             OSError: The picture cannot be written.
         """
         from hpcmbal.codec.codec import decompress_container
-        from hpcmbal.images.image_file import write_picture
+        from hpcmbal.images.picture_writer import write_picture
 
         settings, data = self.settings, read_source(job.source)
         container = self._parsed(data)
@@ -95,7 +96,6 @@ class Decompression:
 
     def _parsed(self, data: bytes) -> Container:
         limit = self.settings.max_pixels
-        check_signature(data)
         try:
             return read_container(data, allow_truncated=self.settings.allow_truncated, pixel_limit=limit)
         except TruncatedError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcmbal.codec.bitstream import MAX_SIDE, RATE_STEPS, read_container
-from hpcmbal.codec.files.job import check_signature, read_source
+from hpcmbal.codec.files.job import read_source
 from hpcmbal.codec.header import format_version
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError
@@ -21,7 +21,6 @@ def info(settings: InfoSettings) -> dict[str, Any]:
     """
     data = read_source(settings.file)
     try:
-        check_signature(data)
         return describe_file(data)
     except BitstreamError as error:
         raise BitstreamError(f"{settings.file}: {error.args[0]}") from error

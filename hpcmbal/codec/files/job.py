@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcmbal.errors import BitstreamError, HpcmbalError
+from hpcmbal.errors import HpcmbalError
 from hpcmbal.settings.coding import STANDARD_STREAM
 
-EXTENSION, SIGNATURE = ".hpcm", b"HPCM"
+EXTENSION = ".hpcm"
 STREAM = Path(STANDARD_STREAM)
 
 
@@ -61,22 +61,6 @@ def read_source(source: Path) -> bytes:
     from hpcmbal.images.image_file import read_file
 
     return sys.stdin.buffer.read() if source == STREAM else read_file(source)
-
-
-def check_signature(data: bytes) -> None:
-    """Say what a file is that is no `.hpcm` file.
-
-    Raises:
-        BitstreamError: It does not start as one.
-    """
-    if data[: len(SIGNATURE)] == SIGNATURE[: len(data)] and data:
-        return
-    from hpcmbal.images.image_file import format_of
-
-    name = format_of(data) if data else None
-    unknown = "its content is in no format that is known" if data else "it is empty"
-    found = f"it is a picture in the format {name}" if name else unknown
-    raise BitstreamError(f"not an {EXTENSION} file: {found}. Give a file that hpcmbal compressed.")
 
 
 def write_target(job: Job, data: bytes) -> None:

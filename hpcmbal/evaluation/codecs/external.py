@@ -16,7 +16,7 @@ from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage
 from hpcmbal.evaluation.find_quality import QualityScale
 from hpcmbal.evaluation.programs import run_program
-from hpcmbal.images.training_image import read_rgb
+from hpcmbal.images.image_file import read_rgb
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage

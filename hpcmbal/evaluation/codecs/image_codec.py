@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, MS_SSIM_DB, PSNR
-from hpcmbal.evaluation.metrics import ms_ssim, ms_ssim_db, psnr_db
+from hpcmbal.evaluation.metrics import ms_ssim, ms_ssim_db
+from hpcmbal.images.psnr import psnr_db
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpcmbal.evaluation.curves.curve import BPP, PSNR, Curve
-from hpcmbal.images.training_image import read_rgb
+from hpcmbal.images.image_file import read_rgb
 
 if TYPE_CHECKING:
     from hpcmbal.evaluation.codecs.image_codec import ImageCodec

@@ -256,8 +256,6 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_run_goes_on_elsewhere(
 def test_a_disk_that_fills_while_saving_keeps_the_checkpoint_before(
     refused: Refused, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from hpcmbal.training import checkpoint
-
     save = torch.save
 
     def fill_at_step_2(state: dict[str, object], file: IO[bytes]) -> None:
@@ -266,9 +264,18 @@ def test_a_disk_that_fills_while_saving_keeps_the_checkpoint_before(
             raise OSError(28, "No space left on device", "trainer.pt")
         save(state, file)
 
-    monkeypatch.setattr(checkpoint.torch, "save", fill_at_step_2)
+    monkeypatch.setattr(torch, "save", fill_at_step_2)
     message = refused(CHECKPOINT)
     assert "No space left on device" in message
     (kept,) = list_checkpoints(tmp_path / "run")
     open_checkpoint(kept).verify()
     assert [path.name for path in kept.parent.iterdir()] == ["step-00000001"]
+
+
+def test_escape_sequences_never_reach_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "\x1b[31mred\x9b2J\udcff.hpcm"
+    path.write_bytes(b"no such file")
+    assert main(["decompress", str(path)]) == 4
+    errors = capfd.readouterr().err
+    assert r"\x1b[31mred\x9b2J" in errors
+    assert not {"\x1b", "\x9b", "\udcff"} & set(errors)

@@ -123,9 +123,13 @@ def test_a_missing_model_is_a_clear_error(
         (
             ["decompress", "{photos}/a.png", "-o", "{photos}/x.png"],
             4,
-            "a.png: not an .hpcm file: it is a picture in the format PNG",
+            "a.png: not an .hpcm file: it is a PNG image",
         ),
-        (["compress", "{photos}/a.png", "--max-pixels", "1999"], 3, "more than the limit of 1,999. Raise --max-pixels"),
+        (
+            ["compress", "{photos}/a.png", "--max-pixels", "1999"],
+            3,
+            "allowed are 1,999. Scale it down, or raise --max-pixels",
+        ),
         (["compress", "-", "{photos}/a.png"], 2, "stands alone"),
     ],
 )

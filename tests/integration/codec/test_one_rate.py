@@ -18,8 +18,8 @@ from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.core.model import HPCM, OneRate
 from hpcmbal.data import ImageFolder
 from hpcmbal.evaluation.codecs.selection import build_models
-from hpcmbal.evaluation.metrics import psnr_db
 from hpcmbal.evaluation.reconstruction import reconstruct
+from hpcmbal.images.psnr import psnr_db
 from hpcmbal.interop.compressai.adapter import ARCHITECTURES
 from hpcmbal.model_files.store import export_state_dict, load_network, save_model
 from hpcmbal.training.validation import validate

@@ -16,9 +16,9 @@ from hpcmbal.codec.codec import code_picture, compress, compress_picture, decomp
 from hpcmbal.codec.codec_model import CodecModel
 from hpcmbal.codec.learned import LearnedEncoder
 from hpcmbal.codec.targets import PRECISION, OutOfReachError, Target, reach
-from hpcmbal.codec.verify import psnr_db
 from hpcmbal.errors import SettingsError
 from hpcmbal.images.picture import Picture
+from hpcmbal.images.psnr import psnr_db
 
 
 @pytest.fixture(scope="module")

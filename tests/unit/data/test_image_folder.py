@@ -71,7 +71,7 @@ def test_images_are_decoded_under_the_pixel_limit(make_folder: Callable[..., Pat
     path = make_folder(1)
     height, width = ImageFolder(path).read(0).shape[:2]
     assert ImageFolder(path, pixel_limit=width * height).read(0).shape == (height, width, 3)
-    with pytest.raises(DataError, match=r"000\.png: too large"):
+    with pytest.raises(DataError, match=r"000\.png: is too large"):
         ImageFolder(path, pixel_limit=width * height - 1).read(0)
 
 

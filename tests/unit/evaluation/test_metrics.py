@@ -12,7 +12,8 @@ from skimage.data import chelsea
 from skimage.metrics import peak_signal_noise_ratio
 
 from hpcmbal.errors import DataError
-from hpcmbal.evaluation.metrics import MS_SSIM_MIN_SIDE, ms_ssim, ms_ssim_db, psnr_db, to_uint8
+from hpcmbal.evaluation.metrics import MS_SSIM_MIN_SIDE, ms_ssim, ms_ssim_db, to_uint8
+from hpcmbal.images.psnr import psnr_db
 
 
 def noisy(image: np.ndarray, strength: float, seed: int = 0) -> np.ndarray:
@@ -123,4 +124,4 @@ def test_conversion_rounds_to_the_nearest_level() -> None:
 )
 def test_images_that_do_not_fit_are_refused(photograph: np.ndarray, other: np.ndarray, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
-        psnr_db(photograph, other)
+        ms_ssim(photograph, other)

@@ -16,7 +16,7 @@ from hpcmbal.evaluation.codecs.image_codec import measure
 from hpcmbal.evaluation.codecs.selection import build_anchor
 from hpcmbal.evaluation.codecs.video import VIDEO_CODECS, VTM_CONFIG_VARIABLE, VideoAnchor
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
-from hpcmbal.evaluation.metrics import psnr_db
+from hpcmbal.images.psnr import psnr_db
 
 WITH_FFMPEG = [
     pytest.param(name, marks=[pytest.mark.slow] if name == "vvc-slow" else []) for name in VIDEO_CODECS if name != "vtm"

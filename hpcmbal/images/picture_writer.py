@@ -1,0 +1,202 @@
+"""Pictures written as image files: what the format cannot hold is refused or told, never dropped in silence.
+
+What a format holds is found out by writing a small picture of the same kind and reading it back, so that the answer is
+that of this Pillow and not that of a table.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin
+
+from hpcmbal.errors import DataError, SettingsError, setting
+from hpcmbal.images.formats import source_formats
+from hpcmbal.images.guard import decoding, opened
+from hpcmbal.images.metadata import exif_of, icc_profile_of, loaded_exif, writable_exif, xmp_of
+from hpcmbal.images.picture import Picture, PictureWarning, colour_of, flattened, image_of
+
+_LOSSY = frozenset({"JPEG", "WEBP", "AVIF", "MPO"})
+_COMMON = (".png", ".jpg", ".webp", ".avif", ".tif")
+_XMP_TAG = 0x02BC
+_PROBE_SIDE = 16
+_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def write_picture(
+    picture: Picture, extension: str, *, quality: int | None = None, background: str | None = None
+) -> bytes:
+    """Encode a picture as an image file, with its ICC profile, EXIF and XMP.
+
+    A `PictureWarning` tells of metadata that the format does not hold, and of colours that it reduces to a palette.
+
+    Args:
+        picture: What to write.
+        extension: Decides the format, for example `.png`.
+        quality: 1 to 100, for lossy formats; each format's own default if None.
+        background: The colour to put behind a transparent picture; see `colour_of`.
+
+    Raises:
+        SettingsError: No format that can be written and read again has this extension, or there is no such colour.
+        DataError: The format cannot hold the picture: its size, its transparency, or an ICC profile that large.
+    """
+    image_format = _format_of(extension)
+    if background is not None:
+        picture = flattened(picture, colour_of(background))
+    picture = _with_alpha_that_fits(picture, image_format)
+    notes: list[str] = []
+    options = _options(picture, image_format, notes)
+    if quality is not None and image_format in _LOSSY:
+        options["quality"] = quality
+    data = _encoded(picture, image_format, options)
+    _check_read_back(data, picture, image_format, notes)
+    for note in notes:
+        warnings.warn(note, PictureWarning, stacklevel=2)
+    return data
+
+
+def writable_extensions() -> tuple[str, ...]:
+    """Extensions, with their dot, of the formats in which pictures can be written; the common ones first."""
+    Image.init()
+    formats = set(Image.SAVE) & set(source_formats())
+    known = {extension for extension, name in Image.registered_extensions().items() if name in formats}
+    return (*(extension for extension in _COMMON if extension in known), *sorted(known.difference(_COMMON)))
+
+
+def _format_of(extension: str) -> str:
+    Image.init()
+    name = Image.registered_extensions().get(extension.lower())
+    if name is None or name not in Image.SAVE or name not in source_formats():
+        raise SettingsError(f"Images cannot be written as '{extension}'. Use .png, .tif, .webp, .jpg or the like.")
+    return name
+
+
+def _probe(picture: Picture) -> Picture:
+    """A small picture of the same kind, with values of alpha between opaque and transparent."""
+    ramp = np.linspace(0, 255, _PROBE_SIDE).astype(np.uint8)
+    plane = np.repeat(ramp[None], _PROBE_SIDE, axis=0)
+    pixels = plane if picture.gray else np.repeat(plane[:, :, None], 3, axis=2)
+    return Picture(pixels, None if picture.alpha is None else plane)
+
+
+def _with_alpha_that_fits(picture: Picture, image_format: str) -> Picture:
+    """The picture itself; without its alpha if the format has none and there is nothing to see through.
+
+    Raises:
+        DataError: Transparency would be lost.
+    """
+    if picture.alpha is None:
+        return picture
+    held = _alpha_levels(_probe(picture), image_format)
+    lowest = int(picture.alpha.min())
+    if not held and lowest == 255:
+        return replace(picture, alpha=None)
+    soft = bool(((picture.alpha > 0) & (picture.alpha < 255)).any())
+    if not held or (soft and held == 1):
+        what = "partly transparent pixels" if held else "transparent pixels"
+        raise DataError(
+            f"The picture cannot be written as {image_format}, which has no {what}. Flatten it with "
+            f"{setting('background', 'COLOUR')}, or use .png."
+        )
+    return picture
+
+
+def _alpha_levels(probe: Picture, image_format: str) -> int:
+    """0 if the format drops alpha, 1 if it only knows opaque and transparent, 2 if it holds values between."""
+    try:
+        data = _encoded(probe, image_format, {})
+        with decoding(), opened(data, probe.pixels.size) as image:
+            image.load()
+            if not image.has_transparency_data:
+                return 0
+            alpha = np.asarray(image.convert("RGBA"))[..., 3]
+    except DataError:
+        return 0
+    return 2 if ((alpha > 32) & (alpha < 223)).any() else 1
+
+
+def _options(picture: Picture, image_format: str, notes: list[str]) -> dict[str, Any]:
+    """Arguments of `Image.save` for the metadata that the format holds; the rest is told in `notes`.
+
+    Raises:
+        DataError: The format has ICC profiles, but cannot hold this one: without it, colours would be others.
+    """
+    probe = _probe(picture)
+    options: dict[str, Any] = {}
+    lost = []
+    for name, value in (("ICC profile", picture.icc), ("EXIF", picture.exif), ("XMP", picture.xmp)):
+        if value is None:
+            continue
+        option = _option(name, value, image_format, options, notes)
+        if _is_held(probe, name, value, image_format, option):
+            options = {**options, **option}
+        elif name == "ICC profile" and _is_held(probe, name, _PROFILE, image_format, {"icc_profile": _PROFILE}):
+            raise DataError(
+                f"The picture's ICC profile of {len(value):,} bytes is more than {image_format} can hold so that it is "
+                "read again. Use .tif."
+            )
+        else:
+            lost.append(name)
+    if lost:
+        notes.append(f"{image_format} cannot hold the picture's {' and '.join(lost)}; left out.")
+    return options
+
+
+def _option(name: str, value: bytes, image_format: str, others: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """What `Image.save` has to be given for one piece of metadata, beside `others`."""
+    if name == "ICC profile":
+        return {"icc_profile": value}
+    if image_format == "TIFF":
+        # All of TIFF's metadata are tags of one directory, which Pillow writes anew.
+        exif = others.get("exif") or Image.Exif()
+        if name == "EXIF":
+            exif = writable_exif(loaded_exif(value), notes)
+        else:
+            exif[_XMP_TAG] = value
+        return {"exif": exif}
+    if name == "EXIF":
+        return {"exif": value}
+    if image_format == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", value.decode("utf-8", errors="replace"))
+        return {"pnginfo": text}
+    return {"xmp": value}
+
+
+def _is_held(probe: Picture, name: str, value: bytes, image_format: str, option: dict[str, Any]) -> bool:
+    """Whether a small file with this piece of metadata can be written, read, and has it."""
+    try:
+        with opened(_encoded(probe, image_format, option), probe.pixels.size) as image, decoding():
+            if name == "ICC profile":
+                return icc_profile_of(image) == value
+            return (xmp_of(image) if name == "XMP" else exif_of(image, [])) is not None
+    except DataError:
+        return False
+
+
+def _encoded(picture: Picture, image_format: str, options: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    image = image_of(replace(picture, icc=None, exif=None, xmp=None))
+    try:
+        with decoding():
+            image.save(out, image_format, **options)
+    except DataError as error:
+        raise DataError(f"The picture cannot be written as {image_format}: {error.__cause__}. Use .png.") from error
+    return out.getvalue()
+
+
+def _check_read_back(data: bytes, picture: Picture, image_format: str, notes: list[str]) -> None:
+    """What was written is what is read, by the header."""
+    height, width = picture.pixels.shape[:2]
+    with opened(data, max(2 * height * width, 2**24)) as image:
+        if image.size != (width, height):
+            raise DataError(
+                f"The picture cannot be written as {image_format}: of {width} x {height} pixels, "
+                f"{image.width} x {image.height} would be left. Use .png."
+            )
+        if image.mode in ("P", "PA", "1"):
+            notes.append(f"{image_format} holds a palette of few colours; the picture's are reduced to it.")

@@ -1,0 +1,184 @@
+"""What is written is what is read: size and transparency or an error, metadata or a warning."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from hpcmbal.errors import DataError, SettingsError
+from hpcmbal.images.image_file import read_picture
+from hpcmbal.images.picture import Picture, PictureWarning, colour_of, flattened
+from hpcmbal.images.picture_writer import write_picture
+
+GENERATOR = np.random.default_rng(4)
+RGB = np.kron(GENERATOR.integers(0, 256, (16, 24, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+GRAY = RGB[..., 0]
+SOFT = np.repeat(np.linspace(0, 255, 192).astype(np.uint8)[None], 128, axis=0)
+HARD = np.where(SOFT > 99, 255, 0).astype(np.uint8)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = b"<x:xmpmeta/>"
+
+
+def exif() -> bytes:
+    block = Image.Exif()
+    block[0x010E] = "text"
+    return block.tobytes()
+
+
+FULL = Picture(RGB, None, SRGB, exif(), XMP)
+
+
+def read(data: bytes) -> Picture:
+    return read_picture(data, "picture")
+
+
+@pytest.mark.parametrize("pixels", [RGB, GRAY])
+@pytest.mark.parametrize("alpha", [None, SOFT])
+@pytest.mark.parametrize("extension", [".png", ".TIFF", ".tga"])
+def test_exact_formats_give_every_pixel_back(pixels: np.ndarray, alpha: np.ndarray | None, extension: str) -> None:
+    picture = read(write_picture(Picture(pixels, alpha), extension))
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    np.testing.assert_array_equal(picture.alpha, alpha)
+
+
+@pytest.mark.parametrize("extension", [".png", ".webp", ".tif", ".jpg", ".avif"])
+def test_formats_with_metadata_hold_all_of_it(extension: str) -> None:
+    picture = read(write_picture(FULL, extension))
+    assert (picture.icc, picture.xmp) == (SRGB, XMP)
+    assert picture.exif is not None
+    assert b"text" in picture.exif
+
+
+@pytest.mark.parametrize("extension", [".bmp", ".ppm", ".tga", ".jp2"])
+def test_metadata_that_is_lost_is_told(extension: str) -> None:
+    with pytest.warns(PictureWarning, match=r"cannot hold the picture's (ICC profile and )?EXIF and XMP; left out"):
+        data = write_picture(FULL, extension)
+    assert read(data).pixels.shape == RGB.shape
+
+
+def test_a_palette_is_told() -> None:
+    with pytest.warns(PictureWarning, match="GIF holds a palette of few colours"):
+        write_picture(Picture(RGB), ".gif")
+
+
+def test_exif_that_is_too_long_for_jpeg_is_left_out_and_told() -> None:
+    block = Image.Exif()
+    block[0x010E] = "x" * 70_000
+    with pytest.warns(PictureWarning, match="JPEG cannot hold the picture's EXIF; left out"):
+        data = write_picture(replace(FULL, exif=block.tobytes()), ".jpg")
+    assert read(data).icc == SRGB
+
+
+def test_entries_that_tiff_cannot_write_are_told_and_the_others_kept() -> None:
+    import struct
+
+    entries = struct.pack("<HHII", 0x010E, 2, 4, 0x00636261) + struct.pack("<HHII", 0x011A, 10, 1, 38)
+    block = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + bytes(4) + struct.pack("<ii", -1, 0)
+    with pytest.warns(PictureWarning, match="left out: XResolution"):
+        data = write_picture(replace(FULL, exif=block), ".tif")
+    written = read(data)
+    assert written.exif is not None
+    assert b"abc" in written.exif
+    assert written.xmp == XMP
+
+
+@pytest.mark.parametrize(
+    ("extension", "size"), [(".png", 2 << 20), pytest.param(".jpg", 17 << 20, marks=pytest.mark.slow)]
+)
+def test_a_profile_that_could_not_be_read_back_is_an_error(extension: str, size: int) -> None:
+    """Pillow writes PNG with any profile, and reads none of more than a mebibyte."""
+    profile = GENERATOR.integers(0, 256, size, dtype=np.uint8).tobytes()
+    with pytest.raises(DataError, match=rf"ICC profile of {size:,} bytes is more than (PNG|JPEG) can hold.*Use \.tif"):
+        write_picture(Picture(RGB, icc=profile), extension)
+    assert read(write_picture(Picture(RGB, icc=profile), ".tif")).icc == profile
+
+
+class TestSize:
+    def test_icons_are_not_shrunk(self) -> None:
+        with pytest.raises(DataError, match="written as ICO: of 192 x 128 pixels, 128 x 85 would be left"):
+            write_picture(Picture(RGB), ".ico")
+
+    def test_nor_made_square(self) -> None:
+        with pytest.raises(DataError, match="written as ICNS: of 192 x 128 pixels, .* would be left"):
+            write_picture(Picture(RGB), ".icns")
+
+    def test_an_icon_of_a_size_that_there_is_is_written(self) -> None:
+        assert read(write_picture(Picture(RGB[:64, :64], SOFT[:64, :64]), ".ico")).pixels.shape == (64, 64, 3)
+
+    def test_sides_beyond_the_format_are_refused(self) -> None:
+        with pytest.raises(DataError, match="cannot be written as WEBP"):
+            write_picture(Picture(np.zeros((1, 16_384), np.uint8)), ".webp")
+
+
+class TestAlpha:
+    @pytest.mark.parametrize("extension", [".jpg", ".ppm", ".bmp", ".pcx"])
+    @pytest.mark.parametrize("pixels", [RGB, GRAY])
+    def test_is_never_dropped(self, extension: str, pixels: np.ndarray) -> None:
+        with pytest.raises(DataError, match=r"no transparent pixels\. Flatten it with background=COLOUR, or use \.png"):
+            write_picture(Picture(pixels, HARD), extension)
+
+    def test_is_never_hardened(self) -> None:
+        with pytest.raises(DataError, match="written as GIF, which has no partly transparent pixels"):
+            write_picture(Picture(RGB, SOFT), ".gif")
+
+    def test_hard_alpha_is_kept_where_there_is_no_other(self) -> None:
+        with pytest.warns(PictureWarning, match="palette"):
+            data = write_picture(Picture(RGB, HARD), ".gif")
+        np.testing.assert_array_equal(read(data).alpha, HARD)
+
+    @pytest.mark.parametrize("extension", [".jpg", ".ppm"])
+    def test_alpha_that_hides_nothing_need_not_be_held(self, extension: str) -> None:
+        assert read(write_picture(Picture(RGB, np.full_like(SOFT, 255)), extension)).alpha is None
+
+    @pytest.mark.parametrize("extension", [".jpg", ".ppm", ".ico"])
+    def test_flattened_pictures_can_be_written(self, extension: str) -> None:
+        picture = flattened(Picture(RGB[:64, :64], SOFT[:64, :64]), colour_of("white"))
+        assert read(write_picture(picture, extension)).pixels.shape == (64, 64, 3)
+
+
+class TestFlattening:
+    def test_is_compositing(self) -> None:
+        picture = flattened(Picture(RGB, SOFT, SRGB), (10, 200, 30))
+        share = SOFT[..., None] / 255
+        assert np.abs(picture.pixels - (RGB * share + np.array([10, 200, 30]) * (1 - share))).max() <= 0.5
+        assert picture.alpha is None
+        assert picture.icc == SRGB
+
+    @pytest.mark.parametrize(("background", "gray"), [((7, 7, 7), True), ((7, 8, 7), False)])
+    def test_gray_stays_gray_over_gray(self, background: tuple[int, int, int], gray: bool) -> None:
+        picture = flattened(Picture(GRAY, np.zeros_like(GRAY)), background)
+        assert picture.gray == gray
+        assert (picture.pixels == (7 if gray else background)).all()
+
+    def test_what_is_opaque_stays(self) -> None:
+        picture = Picture(RGB)
+        assert flattened(picture, (0, 0, 0)) is picture
+
+    @pytest.mark.parametrize("text", ["whiteish", "#12", "rgb(1,2)", ""])
+    def test_colours_are_names_or_numbers(self, text: str) -> None:
+        with pytest.raises(
+            SettingsError, match=rf"background={re.escape(text)} is no colour\. Give a name such as white"
+        ):
+            colour_of(text)
+
+    def test_a_background_is_opaque(self) -> None:
+        with pytest.raises(SettingsError, match="background=#00000080 is not opaque"):
+            colour_of("#00000080")
+
+
+@pytest.mark.parametrize("extension", [".xyz", "", ".hpcm", ".pdf", ".eps", ".psd"])
+def test_formats_that_are_not_written_and_read_are_refused(extension: str) -> None:
+    with pytest.raises(SettingsError, match=rf"cannot be written as '{extension}'"):
+        write_picture(Picture(RGB), extension)
+
+
+def test_nothing_is_said_when_nothing_is_lost() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_picture(FULL, ".png")
+        write_picture(Picture(RGB, SOFT), ".webp")
