@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hpcmbal.codec import pillow_plugin
 
 if TYPE_CHECKING:
+    from hpcmbal.ablation.session import ablate
     from hpcmbal.codec.codec import compress, decompress
     from hpcmbal.codec.codec_model import load_codec_model as load_model
     from hpcmbal.codec.files.compress import compress_files
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hpcmbal.settings.find_quality import FindQualitySettings
     from hpcmbal.settings.load import load_train_settings
     from hpcmbal.settings.pictures import PlotGammasSettings, PlotRunSettings, ReconstructSettings
+    from hpcmbal.settings.study import StudySettings
     from hpcmbal.settings.train import TrainSettings
     from hpcmbal.settings.weights import ExportSettings, ImportSettings
     from hpcmbal.training.trainer import train
@@ -49,6 +51,8 @@ _HOMES = {
     "DecompressSettings": "settings.coding",
     "info": "codec.files.facts",
     "InfoSettings": "settings.coding",
+    "ablate": "ablation.session",
+    "StudySettings": "settings.study",
     "train": "training.trainer",
     "TrainSettings": "settings.train",
     "load_train_settings": "settings.load",
@@ -80,7 +84,9 @@ __all__ = [
     "PlotGammasSettings",
     "PlotRunSettings",
     "ReconstructSettings",
+    "StudySettings",
     "TrainSettings",
+    "ablate",
     "compress",
     "compress_files",
     "decompress",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,82 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hpcmbal.ablation.analysis.comparison import StudyComparison
-    from hpcmbal.ablation.plan.plan import Plan
-    from hpcmbal.ablation.run.study_runner import Inventory
-    from hpcmbal.ablation.run.warmup import Cost, Forecast
-    from hpcmbal.engines.local import LocalEngine
-    from hpcmbal.engines.ray_engine import RayEngine
+    from hpcmbal.ablation.run.cost import Forecast
+    from hpcmbal.ablation.session import PreparedStudy, StudyEngine
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A plan, and everything that is known about it before it runs.
-
-    Attributes:
-        inventory: The plan and what of it is there already.
-        engine: What will do the runs.
-        steps: Optimiser steps of every run, by its name.
-        images: How many images are trained on, and evaluated on.
-        size_notes: What the study is too small for.
-        forecast: What is left to do will cost; None if nothing is left.
-        step_seconds: Measured time of a step, by arm.
-    """
-
-    inventory: Inventory
-    engine: LocalEngine | RayEngine
-    steps: Mapping[str, int]
-    images: tuple[int, int]
-    size_notes: Sequence[str]
-    forecast: Forecast | None
-    step_seconds: Mapping[str, float]
-
-    @property
-    def plan(self) -> Plan:
-        """The plan."""
-        return self.inventory.plan
-
-
-def count_images(plan: Plan) -> tuple[int, int]:
-    """How many images the runs of a plan train on, and how many they are evaluated on.
-
-    Raises:
-        DataError: A folder is missing or has none.
-    """
-    from hpcmbal.training.trainer import open_data
-
-    training, evaluation = open_data(plan.runs[0].settings.data)
-    return len(training), len(evaluation)
-
-
-def prepare(inventory: Inventory, engine: LocalEngine | RayEngine, images: tuple[int, int]) -> Prepared:
-    """Measure a few steps of what is left to do.
-
-    Args:
-        inventory: The plan, and what of it is there.
-        engine: What will do the runs.
-        images: From `count_images`.
-    """
-    from hpcmbal.ablation.plan.study_size import size_notes
-    from hpcmbal.ablation.run.execution import steps_of_run
-    from hpcmbal.ablation.run.warmup import forecast, measure_costs
-    from hpcmbal.engines.local import LocalEngine
-
-    plan, pending = inventory.plan, inventory.pending
-    steps = {run.name: steps_of_run(run, images[0]) for run in plan.runs}
-    found, costs = None, {}
-    if pending:
-        sys.stderr.write("Measuring a few steps of each kind of arm ...\n")
-        jobs = min(engine.jobs, len(pending)) if isinstance(engine, LocalEngine) else None
-        costs = measure_costs(pending, engine, jobs or 1)
-        found = forecast(pending, [steps[run.name] for run in pending], costs, jobs)
-    notes = size_notes(plan.study, max(plan.study.horizons, default=max(steps.values())), images[1])
-    return Prepared(inventory, engine, steps, images, notes, found, _step_seconds(inventory, costs))
-
-
-def show_plan(prepared: Prepared, output: str, *, only_json: bool = False, to_stderr: bool = False) -> None:
+def show_plan(prepared: PreparedStudy, *, only_json: bool = False, to_stderr: bool = False) -> None:
     """Write the plan: as JSON, as a table on a terminal, as tab-separated lines elsewhere."""
     if only_json:
-        typer.echo(json.dumps(_json(prepared, output), indent=1))
+        typer.echo(json.dumps(_json(prepared), indent=1))
         return
     study = prepared.plan.study
     typer.echo(f"Study '{study.name}': {study.question}".rstrip(": "), err=to_stderr)
@@ -97,7 +28,7 @@ def show_plan(prepared: Prepared, output: str, *, only_json: bool = False, to_st
         [_arm_row(prepared, arm) for arm in prepared.plan.arms],
         to_stderr=to_stderr,
     )
-    for line in (*_summary(prepared, output), *_notes(prepared)):
+    for line in (*_summary(prepared), *prepared.notes):
         typer.echo(line, err=to_stderr)
 
 
@@ -118,14 +49,7 @@ def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
         typer.echo(line)
 
 
-def _step_seconds(inventory: Inventory, costs: Mapping[str, Cost | str]) -> dict[str, float]:
-    from hpcmbal.ablation.run.warmup import kind_of
-
-    found = {run.arm: costs.get(kind_of(run.settings)) for run in inventory.pending}
-    return {arm: cost.step_seconds for arm, cost in found.items() if cost is not None and not isinstance(cost, str)}
-
-
-def _arm_row(prepared: Prepared, arm: str) -> tuple[str, ...]:
+def _arm_row(prepared: PreparedStudy, arm: str) -> tuple[str, ...]:
     study = prepared.plan.study
     runs = [run for run in prepared.plan.runs if run.arm == arm]
     left = sum(run.arm == arm for run in prepared.inventory.pending)
@@ -146,13 +70,13 @@ def _changes_text(changes: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in words.items())
 
 
-def _summary(prepared: Prepared, output: str) -> list[str]:
+def _summary(prepared: PreparedStudy) -> list[str]:
     study, inventory = prepared.plan.study, prepared.inventory
     lambdas = ", ".join(f"{lmbda:.3g}" for lmbda in prepared.plan.lambdas)
     rate = "All lambdas in one model, evaluated at" if prepared.plan.runs[0].lmbda is None else "Lambda"
     training, evaluation = prepared.images
     what = f"{rate} {lambdas}; seeds {', '.join(map(str, study.seeds))}; preset {study.base_preset}; "
-    images = f"{training} training images, {evaluation} for evaluation; folder {output}"
+    images = f"{training} training images, {evaluation} for evaluation; folder {prepared.place}"
     lines = [what + images, _left_text(prepared)]
     if study.horizons:
         horizons = ", ".join(f"{horizon:,}" for horizon in study.horizons)
@@ -167,14 +91,7 @@ def _summary(prepared: Prepared, output: str) -> list[str]:
     return lines
 
 
-def _notes(prepared: Prepared) -> list[str]:
-    from hpcmbal.ablation.plan.study_size import seed_note
-
-    about_seeds = seed_note(prepared.plan.study)
-    return [*prepared.plan.notes, *prepared.size_notes, *([about_seeds] if about_seeds else [])]
-
-
-def _left_text(prepared: Prepared) -> str:
+def _left_text(prepared: PreparedStudy) -> str:
     runs, pending = prepared.plan.runs, prepared.inventory.pending
     if not pending:
         failed = prepared.inventory.count_failed
@@ -183,12 +100,12 @@ def _left_text(prepared: Prepared) -> str:
     return f"To do: {len(pending)} of {len(runs)} runs, {steps:,} steps."
 
 
-def _forecast_lines(forecast: Forecast, engine: LocalEngine | RayEngine) -> list[str]:
-    from hpcmbal.ablation.run.warmup import memory_warning
+def _forecast_lines(forecast: Forecast, engine: StudyEngine) -> list[str]:
+    from hpcmbal.ablation.run.cost import memory_warning
     from hpcmbal.engines.local import LocalEngine
     from hpcmbal.training.preflight import readable_seconds
 
-    disk = f"{forecast.disk_bytes / 1e6:,.0f} MB of disk (from a short warm-up)."
+    disk = f"{forecast.disk_bytes / 1e6:,.0f} MB of disk (from a few trial steps)."
     if forecast.seconds is None or not isinstance(engine, LocalEngine):
         total = readable_seconds(forecast.machine_seconds)
         return [f"About {total} of all runs together, shared by as many as the cluster does at once; {disk}"]
@@ -199,11 +116,11 @@ def _forecast_lines(forecast: Forecast, engine: LocalEngine | RayEngine) -> list
     return [*lines, warning] if warning else lines
 
 
-def _json(prepared: Prepared, output: str) -> dict[str, object]:
+def _json(prepared: PreparedStudy) -> dict[str, object]:
     forecast = prepared.forecast
     return {
         "study": prepared.plan.study.model_dump(mode="json"),
-        "output": output,
+        "output": prepared.place,
         "runs": [
             {
                 "arm": run.arm,
@@ -222,7 +139,7 @@ def _json(prepared: Prepared, output: str) -> dict[str, object]:
         "machine_seconds": None if forecast is None else forecast.machine_seconds,
         "disk_bytes": None if forecast is None else forecast.disk_bytes,
         "step_seconds": dict(prepared.step_seconds),
-        "notes": _notes(prepared),
+        "notes": prepared.notes,
     }
 
 

@@ -21,7 +21,7 @@ from typing import Any, cast
 
 from hpcmbal.engines.engine import Lost, Result, Task
 from hpcmbal.engines.threads import VARIABLES, available_cpus
-from hpcmbal.errors import HpcmbalError, SettingsError
+from hpcmbal.errors import HpcmbalError, SettingsError, setting
 
 ATTEMPTS = 2
 """How often a task is started whose process is killed."""
@@ -43,7 +43,7 @@ class LocalEngine:
 
     def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
         if jobs < 1:
-            raise SettingsError(f"--jobs must be at least 1, found {jobs}.")
+            raise SettingsError(f"{setting('jobs')} must be at least 1, found {jobs}.")
         self.jobs = jobs
         self.threads = threads or max(1, available_cpus() // jobs)
 

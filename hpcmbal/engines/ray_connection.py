@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpcmbal.engines.threads import available_cpus
-from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
+from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError, setting
 
 ANSWER_SECONDS = 10.0
 
@@ -92,19 +92,19 @@ def _check_answers(address: str) -> None:
     """Raise `HpcmbalError` if nobody listens: Ray itself would try again for more than ten minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        raise SettingsError(f"--address {address}: give auto, or HOST:PORT as `ray start --head` prints it.")
+        raise SettingsError(f"{setting('address', address)}: give auto, or HOST:PORT as `ray start --head` prints it.")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
     except OSError as error:
         raise HpcmbalError(
-            f"--address {address}: nothing answers there ({error.strerror or error}). Start a cluster with "
+            f"{setting('address', address)}: nothing answers there ({error.strerror or error}). Start a cluster with "
             "`ray start --head`, which prints its address, or check host, port and firewall."
         ) from error
 
 
 def _explain(error: Exception, address: str | None) -> str:
     text = str(error).strip().splitlines()
-    what = "Ray did not start on this machine" if address is None else f"--address {address}: cannot join"
+    what = "Ray did not start on this machine" if address is None else f"{setting('address', address)}: cannot join"
     reason = text[0].rstrip(".") if text else type(error).__name__
     if "AuthToken" in f"{error} {error.__cause__}":
         advice = (

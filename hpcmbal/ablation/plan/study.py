@@ -7,22 +7,22 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.problems import Problem, check_none, suggestion
 from hpcmbal.settings.section import FloatTuple, Section
+from hpcmbal.settings.study import Horizons, Seeds
 from hpcmbal.settings.yaml_file import limit_of
 
 ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,149}")
 """Studies and arms name folders and columns: nothing that a path or a URL would read differently."""
 _NAME_RULE = "should be 1 to 150 letters, digits and . _ = , + -, and begin with a letter or digit"
 
-MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
 MAX_ARMS_VARIABLE, MAX_ARMS = "HPCMBAL_MAX_ARMS", 500
-"""Sizes beyond which a study was hardly meant; environment variables raise them."""
+"""Arms beyond which a study was hardly meant; the environment variable raises it."""
 
 Changes = dict[str, object]
 """What an arm changes: values by path `section.field`."""
@@ -40,27 +40,6 @@ class Arm(NamedTuple):
     name: str
     base: str
     changes: Changes
-
-
-def _split_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _as_seeds(value: object) -> object:
-    """`3` means the seeds 0, 1, 2."""
-    if isinstance(value, str):
-        value = int(value) if value.strip().isdecimal() and len(value) < 20 else _split_commas(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-        raise ValueError(f"must be at least 1, or a list of seeds, found {value}")
-    limit = limit_of(MAX_SEEDS_VARIABLE, MAX_SEEDS)
-    count = value if isinstance(value, int) else len(value) if isinstance(value, list | tuple) else 0
-    if count > limit:
-        raise ValueError(f"are more than {limit:,}; {MAX_SEEDS_VARIABLE} raises this limit")
-    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_as_seeds)]
-Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split_commas)]
 
 
 class Study(Section):

@@ -27,7 +27,7 @@ def size_notes(study: Study, steps: int, images: int) -> list[str]:
         )
     if images < ENOUGH_IMAGES:
         count = "One evaluation image" if images == 1 else f"{images} evaluation images"
-        notes.append(f"{count}: nothing is known about other images. --eval-data takes a folder.")
+        notes.append(f"{count}: nothing is known about other images.")
     return notes
 
 
@@ -36,6 +36,6 @@ def seed_note(study: Study) -> str | None:
     if len(study.seeds) >= ENOUGH_SEEDS:
         return None
     if len(study.seeds) == 1:
-        return "One seed gives no intervals and no verdict; --seeds 3 is a start."
+        return "One seed gives no intervals and no verdict; three are a start."
     few = f"{len(study.seeds)} seeds: intervals are wide."
     return f"{few} An arm that is 'not distinguishable' may still be better or worse."

@@ -20,7 +20,7 @@ from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.ablation.run.storage import StudyStorage
 from hpcmbal.data import ImageSource
-from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
+from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError, setting
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint
@@ -41,7 +41,7 @@ class RunTask:
     run: PlannedRun
 
 
-class Progress(StrEnum):
+class RunStage(StrEnum):
     """How far a run is, as its folder tells."""
 
     NEW = "new"
@@ -50,7 +50,7 @@ class Progress(StrEnum):
     FAILED = "failed"
 
 
-def progress_of(run: PlannedRun, folder: Path) -> Progress:
+def progress_of(run: PlannedRun, folder: Path) -> RunStage:
     """How far the run in `folder` is.
 
     Raises:
@@ -59,8 +59,8 @@ def progress_of(run: PlannedRun, folder: Path) -> Progress:
     """
     records = _own_records(run, folder)
     if records:
-        return Progress.RECORDED if all(record.status == "done" for record in records) else Progress.FAILED
-    return Progress.NEW if _last_checkpoint(run.settings, folder) is None else Progress.STARTED
+        return RunStage.RECORDED if all(record.status == "done" for record in records) else RunStage.FAILED
+    return RunStage.NEW if _last_checkpoint(run.settings, folder) is None else RunStage.STARTED
 
 
 def execute_run(task: RunTask) -> tuple[RunRecord, ...]:
@@ -164,7 +164,7 @@ def _stable_checkpoint(run: PlannedRun, folder: Path, horizon: int) -> Checkpoin
     if found.step != horizon:
         raise SettingsError(
             f"{folder} is at step {found.step}, past the horizon {horizon} that it was not cooled down after. Leave "
-            "that horizon out, or choose another folder with --output."
+            f"that horizon out, or choose another {setting('output')}."
         )
     return found
 
@@ -196,7 +196,7 @@ def _check_same(wanted: TrainSettings, found: TrainSettings, folder: Path) -> No
     if training_key(found) != training_key(wanted):
         raise SettingsError(
             f"{folder} holds a run with other settings (there and now: {'; '.join(differences(found, wanted))}). "
-            "Choose another folder with --output, or remove that one."
+            f"Choose another {setting('output')}, or remove that one."
         )
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.atomic_file import write_text
-from hpcmbal.errors import CheckpointError
+from hpcmbal.errors import CheckpointError, setting
 
 RECORD_FILE = "record.json"
 
@@ -30,8 +30,8 @@ def write_records(folder: Path, records: Sequence[RunRecord]) -> None:
         write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise CheckpointError(
-            f"Cannot write {path}: {error.strerror}. Free some space or choose another --output; the training's "
-            "checkpoint is kept, and the same command goes on from it."
+            f"Cannot write {path}: {error.strerror}. Free some space or choose another {setting('output')}; the "
+            "training's checkpoint is kept, and the same command goes on from it."
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpcmbal.ablation.run.storage import without_user
 from hpcmbal.atomic_file import PARTIAL_PREFIX, PARTIAL_SUFFIX, write_by_path
-from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError
+from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError, setting
 
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Packages of the object stores that fsspec itself leaves out."""
@@ -103,7 +103,7 @@ def _checked_name(name: str, folder: str) -> str:
     if any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts):
         raise DataError(
             f"{folder} holds an object named {ascii(name)[:120]}, which is no path inside a folder. Nothing was "
-            "copied; remove it, or choose another --output."
+            f"copied; remove it, or choose another {setting('output')}."
         )
     return name
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import SettingsError, setting
 
 LOCK_FILE = ".lock"
 
@@ -29,6 +29,6 @@ def study_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SettingsError(
-                f"Another hpcmbal ablate is at work in {folder}. Wait for it, or choose another --output."
+                f"Another hpcmbal ablate is at work in {folder}. Wait for it, or choose another {setting('output')}."
             ) from error
         yield

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from hpcmbal.ablation.plan.plan import Plan, PlannedRun
 from hpcmbal.ablation.plan.study_file import STUDY_FILE, study_text
-from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, failed_records, progress_of
+from hpcmbal.ablation.run.execution import RunStage, RunTask, execute_run, failed_records, progress_of
 from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.ablation.run.storage import StudyStorage
 from hpcmbal.atomic_file import write_text
 from hpcmbal.engines.engine import Engine, Lost
-from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError
+from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError, setting
 
 OnRun = Callable[[PlannedRun, Sequence[RunRecord]], None]
 """Told that a run ended, with its records: one for each lambda and horizon."""
@@ -30,19 +30,19 @@ class Inventory:
     """
 
     plan: Plan
-    progress: tuple[Progress, ...]
+    progress: tuple[RunStage, ...]
     retry_failed: bool = False
 
     @property
     def pending(self) -> list[PlannedRun]:
         """The runs that are left to do, in the order of the plan."""
-        done = {Progress.RECORDED} if self.retry_failed else {Progress.RECORDED, Progress.FAILED}
+        done = {RunStage.RECORDED} if self.retry_failed else {RunStage.RECORDED, RunStage.FAILED}
         return [run for run, found in zip(self.plan.runs, self.progress, strict=True) if found not in done]
 
     @property
     def count_failed(self) -> int:
         """How many runs were tried and failed."""
-        return self.progress.count(Progress.FAILED)
+        return self.progress.count(RunStage.FAILED)
 
 
 def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> Inventory:
@@ -108,7 +108,7 @@ def write_study(plan: Plan, folder: Path) -> None:
         write_text(folder / STUDY_FILE, study_text(plan.study))
     except OSError as error:
         raise CheckpointError(
-            f"Cannot write {folder / STUDY_FILE}: {error.strerror}. Choose another folder with --output."
+            f"Cannot write {folder / STUDY_FILE}: {error.strerror}. Choose another {setting('output')}."
         ) from error
 
 

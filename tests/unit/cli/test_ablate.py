@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from hpcmbal.ablation.run.cost import Cost, measure_cost
 from hpcmbal.ablation.run.execution import RunTask, execute_run
 from hpcmbal.ablation.run.record_file import write_records
 from hpcmbal.ablation.run.records import RunRecord, Sample
-from hpcmbal.ablation.run.warmup import Cost, measure_cost
 from hpcmbal.cli.app import main
 from hpcmbal.engines.local import LocalEngine
 
@@ -224,16 +224,20 @@ def test_the_long_form_of_a_study_is_a_study_of_its_own(machine: Machine, capsys
         ("gamma mine.yaml", 2, "a file of your own goes with grid: hpcmbal ablate grid mine.yaml"),
         ("mine.yaml", 2, "goes with grid: hpcmbal ablate grid mine.yaml"),
         ("gamma --train-data nowhere", 3, "nowhere: no such folder"),
-        ("gamma --seeds 0 --max-steps x", 2, "max_steps = x: must be a valid integer"),
-        ("gamma --seeds 0 --max-steps x", 2, "seeds = 0: must be at least 1"),
-        ("gamma --epochs 1 --max-steps 2", 2, "give max_steps or epochs, not both"),
+        ("gamma --seeds 0 --max-steps x", 2, "--max-steps x: must be a valid integer"),
+        ("gamma --seeds 0 --max-steps x", 2, "--seeds 0: must be at least 1"),
+        ("gamma --epochs 1 --max-steps 2", 2, "--epochs 1: contradicts --max-steps; give one of them"),
         ("gamma --set balancing.gamma_s1=1", 2, "settings.balancing.gamma_s1 = 1: is what the arms change"),
         ("gamma --base-preset standard-nano", 2, "arms.uniform.balancing.gamma_s1 = 0.006: has no effect"),
         ("gamma --long", 2, "--long is for studies that have a long form: balancing. Found gamma"),
         ("gamma --qualities 10,50", 2, "qualities = 10.0,50.0: are points of one variable-rate training"),
         ("gamma --horizons 30,10", 2, "horizons = 30,10: must be rising numbers of steps"),
-        ("gamma --engine ray --jobs 2", 2, "--jobs 2 is for --engine local"),
-        ("gamma --address auto --gpus-per-run 1", 2, "--address auto, --gpus-per-run 1.0: needs --engine ray"),
+        ("gamma --engine ray --jobs 2", 2, "--jobs 2: has no effect while --engine is ray"),
+        (
+            "gamma --address auto --gpus-per-run 1",
+            2,
+            "--gpus-per-run 1: has no effect while --engine is local",
+        ),
     ],
 )
 def test_wrong_words_are_explained_before_anything_runs(  # noqa: PLR0917 - fixtures and parameters

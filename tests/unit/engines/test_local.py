@@ -180,7 +180,7 @@ def test_a_defect_shows_its_traceback(tasks: ModuleType) -> None:
 
 
 def test_jobs_are_positive() -> None:
-    with pytest.raises(SettingsError, match="--jobs must be at least 1, found 0"):
+    with pytest.raises(SettingsError, match="jobs must be at least 1, found 0"):
         LocalEngine(jobs=0)
 
 

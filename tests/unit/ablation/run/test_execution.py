@@ -16,7 +16,7 @@ from tiny import TINY_NANO, write_photos
 from hpcmbal.ablation.plan.plan import PlannedRun, plan_study
 from hpcmbal.ablation.plan.study import build_study
 from hpcmbal.ablation.run import execution
-from hpcmbal.ablation.run.execution import Progress, RunTask, execute_run, progress_of, steps_of_run
+from hpcmbal.ablation.run.execution import RunStage, RunTask, execute_run, progress_of, steps_of_run
 from hpcmbal.ablation.run.record_file import RECORD_FILE, read_records
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.ablation.run.run_watch import StudyWatch
@@ -87,7 +87,7 @@ def test_a_run_leaves_a_record_of_every_image_one_checkpoint_and_a_log(build_run
     assert record.seconds_per_step > 0
     assert [path.name for path in list_checkpoints(folder)] == ["step-00000004"]
     assert read_records(folder) == (record,)
-    assert progress_of(run, folder) is Progress.RECORDED
+    assert progress_of(run, folder) is RunStage.RECORDED
 
 
 def test_the_record_agrees_with_the_last_validation_of_the_same_images(build_run: BuildRun, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_complete_run_of_hpcmbal_train_is_adopted(
     output = run.settings.output.model_copy(update={"save_path": folder, "keep": 3, "save_freq": 1, "log_every": 3})
     train(run.settings.model_copy(update={"output": output}))
     assert len(list_checkpoints(folder)) == 3
-    assert progress_of(run, folder) is Progress.STARTED
+    assert progress_of(run, folder) is RunStage.STARTED
     request.getfixturevalue("no_training")
     (record,) = execute_run(task(run, tmp_path))
     assert (record.status, record.steps, len(record.samples)) == ("done", 4, 3)
@@ -131,7 +131,7 @@ def test_a_run_goes_on_from_its_checkpoint_to_the_same_result(
         with pytest.raises(KeyboardInterrupt):
             execute_run(task(run, tmp_path / "stopped"))
     assert read_records(tmp_path / "stopped" / run.folder) == ()
-    assert progress_of(run, tmp_path / "stopped" / run.folder) is Progress.STARTED
+    assert progress_of(run, tmp_path / "stopped" / run.folder) is RunStage.STARTED
     (resumed,) = execute_run(task(run, tmp_path / "stopped"))
     assert resumed.samples == whole.samples
 
@@ -167,7 +167,7 @@ def test_other_evaluation_images_are_evaluated_without_training(
     (fewer / "1.png").write_bytes((photos / "1.png").read_bytes())
     request.getfixturevalue("no_training")
     run = build_run(eval_data=fewer)
-    assert progress_of(run, tmp_path / run.folder) is Progress.STARTED
+    assert progress_of(run, tmp_path / run.folder) is RunStage.STARTED
     (record,) = execute_run(task(run, tmp_path))
     assert [sample.name for sample in record.samples] == ["1.png"]
 
@@ -209,7 +209,7 @@ def test_a_failed_run_is_recorded_with_its_reason(
     assert record.reason.startswith(reason)
     assert (record.samples, record.steps, record.seconds_per_step) == ((), 0, None)
     assert read_records(tmp_path / run.folder) == (record,)
-    assert progress_of(run, tmp_path / run.folder) is Progress.FAILED
+    assert progress_of(run, tmp_path / run.folder) is RunStage.FAILED
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), CheckpointError("no space left")])
@@ -350,7 +350,7 @@ class TestHorizons:
             (2, "done", None),
             (4, "failed", "diverged"),
         ]
-        assert progress_of(run, tmp_path / run.folder) is Progress.FAILED
+        assert progress_of(run, tmp_path / run.folder) is RunStage.FAILED
 
     def test_other_evaluation_images_need_no_training(
         self, run: PlannedRun, build_run: BuildRun, photos: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -16,14 +16,14 @@ from hpcmbal.ablation.plan.plan import Plan, plan_study
 from hpcmbal.ablation.plan.study import build_study
 from hpcmbal.ablation.plan.study_file import STUDY_FILE, read_study
 from hpcmbal.ablation.plan.study_size import seed_note, size_notes
-from hpcmbal.ablation.run.execution import Progress, RunTask
+from hpcmbal.ablation.run.cost import Cost, forecast, kind_of, measure_costs, memory_warning
+from hpcmbal.ablation.run.execution import RunStage, RunTask
 from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import RunRecord, Sample
 from hpcmbal.ablation.run.run_watch import StudyWatch
 from hpcmbal.ablation.run.storage import LocalStorage
 from hpcmbal.ablation.run.study_lock import study_lock
 from hpcmbal.ablation.run.study_runner import run_study, take_inventory
-from hpcmbal.ablation.run.warmup import Cost, forecast, kind_of, measure_costs, memory_warning
 from hpcmbal.engines.engine import Lost
 from hpcmbal.errors import CheckpointError, HpcmbalError, SettingsError
 
@@ -118,7 +118,7 @@ def test_a_record_of_other_settings_does_not_count(plan: Plan, tmp_path: Path) -
     finish(plan, tmp_path, Fake())
     run = plan.runs[2]
     write_records(tmp_path / run.folder, [record_of(RunTask(LocalStorage(tmp_path), run), key="other")])
-    assert take_inventory(plan, tmp_path).progress[2] is Progress.NEW
+    assert take_inventory(plan, tmp_path).progress[2] is RunStage.NEW
 
 
 def test_every_ended_run_is_told_once(plan: Plan, tmp_path: Path) -> None:
@@ -212,15 +212,15 @@ class TestForecast:
         assert forecast(plan.runs, [10] * 4, costs, None).seconds is None
 
     def test_a_kind_that_cannot_be_measured_is_told_once(self, plan: Plan) -> None:
-        costs = {kind_of(run.settings): "out of memory in the warm-up" for run in plan.runs}
+        costs = {kind_of(run.settings): "out of memory in the trial steps" for run in plan.runs}
         found = forecast(plan.runs, [10] * 4, costs, 2)
-        assert found.unknown == ((plan.runs[0], "out of memory in the warm-up"),)
+        assert found.unknown == ((plan.runs[0], "out of memory in the trial steps"),)
 
     def test_more_memory_than_there_is_is_told_with_what_fits(self, plan: Plan) -> None:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         cost = dataclasses.replace(self.COST, memory_bytes=whole * 2 // 5)
         found = forecast(plan.runs, [10] * 4, {kind_of(run.settings): cost for run in plan.runs}, 4)
-        assert "use --jobs 2" in (memory_warning(found, 4) or "")
+        assert "let 2 run at once" in (memory_warning(found, 4) or "")
         small = forecast(plan.runs, [10] * 4, {kind_of(run.settings): self.COST for run in plan.runs}, 4)
         assert memory_warning(small, 4) is None
 

@@ -97,7 +97,7 @@ def measure_cost(settings: TrainSettings) -> Cost | str:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return "out of memory in the warm-up"
+        return "out of memory in the trial steps"
     memory = step.state_bytes + step.activation_bytes + PROCESS_BYTES + (settings.data.cache_mebibytes << 20)
     return Cost(step.seconds, seconds * len(evaluation_images), step.state_bytes, memory)
 
@@ -166,7 +166,7 @@ def memory_warning(forecast: Forecast, jobs: int) -> str | None:
     fitting = max(1, available * jobs // forecast.memory_bytes)
     return (
         f"{jobs} runs at once need about {forecast.memory_bytes / 2**30:.0f} GiB of memory, and there are "
-        f"{available / 2**30:.0f}: use --jobs {fitting}."
+        f"{available / 2**30:.0f}: let {fitting} run at once."
     )
 
 

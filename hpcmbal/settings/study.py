@@ -1,0 +1,102 @@
+"""`StudySettings`: which study, what of it is changed, and where its runs are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from hpcmbal.errors import setting
+from hpcmbal.settings.check import Condition, Contradiction
+from hpcmbal.settings.section import CommandSettings, FloatTuple
+from hpcmbal.settings.yaml_file import limit_of
+
+MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
+"""Seeds beyond which a study was hardly meant; the environment variable raises it."""
+
+GRID = "grid"
+"""Instead of a study's name: the study of a file."""
+
+_RAY = (Condition("engine", ("ray",)),)
+
+
+def _split_commas(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_seeds(value: object) -> object:
+    """`3` means the seeds 0, 1, 2."""
+    if isinstance(value, str):
+        value = int(value) if value.strip().isdecimal() and len(value) < 20 else _split_commas(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+        raise ValueError(f"must be at least 1, or a list of seeds, found {value}")
+    limit = limit_of(MAX_SEEDS_VARIABLE, MAX_SEEDS)
+    count = value if isinstance(value, int) else len(value) if isinstance(value, list | tuple) else 0
+    if count > limit:
+        raise ValueError(f"are more than {limit:,}; {MAX_SEEDS_VARIABLE} raises this limit")
+    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_as_seeds)]
+Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split_commas)]
+
+
+class StudySettings(CommandSettings):
+    """What `hpcmbal ablate` does (docs/ablation.md)."""
+
+    study: str = Field(min_length=1, description="Name of a study that comes with hpcmbal; or grid, with a file.")
+    file: Path | None = Field(None, description="With grid: the study's .yaml file.")
+    long: bool = Field(False, description="The study's long form, for days of training.")
+    base_preset: str | None = Field(None, min_length=1, description="Preset that all arms start from.")
+    lambdas: FloatTuple | None = Field(None, description="Each is a run; 4 give BD-rates.")
+    qualities: FloatTuple | None = Field(None, description="Points of variable-rate models, 1 to 100.")
+    seeds: Seeds | None = Field(None, description="How many, or a list: 0,1,2.")
+    epochs: int | None = Field(None, ge=1, description="Length of each run.")
+    max_steps: int | None = Field(None, ge=1, description="Or its optimiser steps.")
+    horizons: Horizons | None = Field(None, description="Or several lengths, from one training each.")
+    train_data: Path | None = Field(None, description="Folder of training images.")
+    eval_data: Path | None = Field(None, description="Folder of evaluation images.")
+    set: tuple[str, ...] = Field((), description="A setting of all arms, SECTION.FIELD=VALUE; repeatable.")
+    output: str | None = Field(
+        None, min_length=1, description="Folder of the study, or an fsspec URL; runs/ablate-STUDY if not given."
+    )
+    retry_failed: bool = Field(False, description="Try failed runs once more.")
+    jobs: int | None = Field(None, ge=1, description="Runs at once; one a processor.")
+    engine: Literal["local", "ray"] = Field("local", description="local, or ray: on a cluster, see docs/cluster.md.")
+    address: str | None = Field(
+        None,
+        min_length=1,
+        description="The Ray cluster to join: auto or HOST:PORT; a Ray of this machine alone if not given.",
+    )
+    cpus_per_run: float | None = Field(None, gt=0, description="CPUs, and threads, of a run on Ray; 1 if not given.")
+    gpus_per_run: float | None = Field(None, ge=0, description="GPUs of a run on Ray, 0.5 to share; 0 if not given.")
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
+        "address": _RAY,
+        "cpus_per_run": _RAY,
+        "gpus_per_run": _RAY,
+        "jobs": (Condition("engine", ("local",)),),
+    }
+
+    def contradictions(self) -> list[Contradiction]:
+        """See `CommandSettings`."""
+        found = []
+        if self.epochs is not None and self.max_steps is not None:
+            found.append(Contradiction("epochs", f"contradicts {setting('max_steps')}; give one of them"))
+        if self.horizons and (self.epochs is not None or self.max_steps is not None):
+            found.append(Contradiction("horizons", f"say how long runs are; leave {_lengths(self)} out"))
+        if self.lambdas is not None and self.qualities is not None:
+            found.append(Contradiction("qualities", f"contradict {setting('lambdas')}; give one of them"))
+        return found
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """Fields of the study that are given here, by name; `set` is apart."""
+        names = ("base_preset", "lambdas", "qualities", "seeds", "epochs", "max_steps", "horizons")
+        return {name: getattr(self, name) for name in (*names, "train_data", "eval_data")}
+
+
+def _lengths(settings: StudySettings) -> str:
+    return setting("epochs") if settings.epochs is not None else setting("max_steps")
