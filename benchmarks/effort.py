@@ -1,0 +1,121 @@
+"""What `--effort` buys: J, bytes and seconds of each effort beside the single pass, and the BD-rate over qualities.
+
+    python benchmarks/effort.py FOLDER [--model NAME] [--efforts 3 5 7] [--qualities 10 30 50 70 90] [--threads 2]
+        [--images N] [--crop 256] [--json FILE]
+
+Every file is decoded for its PSNR. The BD-rate is the mean over images of each image's own (positive: effort costs bits).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import bjontegaard
+import numpy as np
+import torch
+
+from hpcmbal.codec.bitstream import read_container
+from hpcmbal.codec.choices import Choices
+from hpcmbal.codec.codec import code_picture, decompress_container
+from hpcmbal.codec.codec_model import CodecModel, load_codec_model
+from hpcmbal.codec.refine import STEPS
+from hpcmbal.codec.verify import mean_squared_error, psnr_db
+from hpcmbal.images.image_file import picture_extensions, read_picture
+from hpcmbal.images.picture import Picture
+
+
+@dataclass(frozen=True)
+class Point:
+    """One file: bits per pixel, PSNR in dB, J and the seconds that coding it took."""
+
+    bpp: float
+    psnr_db: float
+    cost: float
+    seconds: float
+
+
+def measure(picture: Picture, model: CodecModel, quality: float, effort: int) -> Point:
+    """Code and decode a picture."""
+    start = time.perf_counter()
+    data = code_picture(picture, model, Choices(quality, mode="learned", effort=effort)).data
+    seconds = time.perf_counter() - start
+    decoded = decompress_container(read_container(data), model).pixels
+    height, width = picture.pixels.shape[:2]
+    bpp = 8 * len(data) / (height * width)
+    cost = bpp + float(model.rates.lmbda_at(quality) or 0) * mean_squared_error(picture.pixels, decoded)
+    return Point(bpp, psnr_db(picture.pixels, decoded), cost, seconds)
+
+
+def pictures(folder: Path, count: int | None, crop: int | None) -> dict[str, Picture]:
+    """The first images of a folder, or the middle of each."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture_extensions())[:count]
+    found = {path.name: read_picture(path.read_bytes(), path.name) for path in files}
+    if crop:
+        for name, picture in found.items():
+            top, left = ((side - crop) // 2 for side in picture.pixels.shape[:2])
+            found[name] = Picture(np.ascontiguousarray(picture.pixels[top : top + crop, left : left + crop]))
+    return found
+
+
+def main() -> None:
+    """Print one row for each effort, as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--efforts", nargs="+", type=int, default=[3, 5, 7])
+    parser.add_argument("--qualities", nargs="+", type=float, default=[10, 30, 50, 70, 90])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--images", type=int)
+    parser.add_argument("--crop", type=int)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    model = load_codec_model(options.model)
+    points: dict[int, dict[str, list[Point]]] = {}
+    found = pictures(options.folder, options.images, options.crop)
+    print("| effort | steps | J | bytes | BD-rate | seconds an image |\n|---:|---:|---:|---:|---:|---:|")
+    for effort in [0, *options.efforts]:
+        points[effort] = {
+            name: [measure(picture, model, quality, effort) for quality in options.qualities]
+            for name, picture in found.items()
+        }
+        print(row(effort, points), flush=True)
+    if options.json:
+        stored = {
+            effort: {name: [asdict(p) for p in curve] for name, curve in c.items()} for effort, c in points.items()
+        }
+        options.json.write_text(
+            json.dumps(
+                {"options": {**vars(options), "folder": options.folder.name, "json": None}, "points": stored},
+                indent=1,
+                default=str,
+            )
+        )
+
+
+def row(effort: int, points: dict[int, dict[str, list[Point]]]) -> str:
+    """An effort beside effort 0."""
+    curves = [(points[0][name], curve) for name, curve in points[effort].items()]
+    pairs = [pair for before, after in curves for pair in zip(before, after, strict=True)]
+    cost, size = (100 * (np.mean([getattr(b, key) / getattr(a, key) for a, b in pairs]) - 1) for key in ("cost", "bpp"))
+    seconds = np.mean([after.seconds for _, after in pairs])
+    change = f"{np.mean([bd_rate(*curve) for curve in curves]):+.2f} %" if effort and len(curves[0][0]) > 3 else ""
+    return f"| {effort} | {STEPS[effort]} | {cost:+.2f} % | {size:+.2f} % | {change} | {seconds:.1f} |"
+
+
+def bd_rate(before: list[Point], after: list[Point]) -> float:
+    """Percent of bits at equal PSNR."""
+    rates, psnrs = (
+        [[getattr(point, key) for point in curve] for curve in (before, after)] for key in ("bpp", "psnr_db")
+    )
+    return float(
+        bjontegaard.bd_rate(rates[0], psnrs[0], rates[1], psnrs[1], method="pchip", require_matching_points=False)
+    )
+
+
+if __name__ == "__main__":
+    main()
