@@ -3,7 +3,7 @@
     python benchmarks/effort.py FOLDER [--model NAME] [--efforts 3 5 7] [--qualities 10 30 50 70 90] [--threads 2]
         [--images N] [--crop 256] [--json FILE]
 
-Every file is decoded for its PSNR. The BD-rate is the mean over images of each image's own (positive: effort costs bits).
+Every file is decoded for its PSNR. BD-rates are the mean over images of each image's own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from hpcmbal.codec.codec import code_picture, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, load_codec_model
 from hpcmbal.codec.refine import STEPS
 from hpcmbal.codec.verify import mean_squared_error, psnr_db
-from hpcmbal.images.image_file import picture_extensions, read_picture
+from hpcmbal.images.formats import source_extensions
+from hpcmbal.images.image_file import read_picture
 from hpcmbal.images.picture import Picture
 
 
@@ -52,7 +53,7 @@ def measure(picture: Picture, model: CodecModel, quality: float, effort: int) ->
 
 def pictures(folder: Path, count: int | None, crop: int | None) -> dict[str, Picture]:
     """The first images of a folder, or the middle of each."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture_extensions())[:count]
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in source_extensions())[:count]
     found = {path.name: read_picture(path.read_bytes(), path.name) for path in files}
     if crop:
         for name, picture in found.items():

@@ -41,6 +41,12 @@ class BatchView(Watcher):
         if len(plan.jobs) > 1:
             self._task = self._progress.add_task("files", total=len(plan.jobs))
 
+    def worked(self, share: float) -> None:
+        """Show a bar for a single file."""
+        if self._task is None:
+            self._task = self._progress.add_task("file", total=1)
+        self._progress.update(self._task, completed=min(share, 0.999))
+
     def ended(self, outcome: Outcome) -> None:
         """Move the bar."""
         for warning in outcome.warnings:
@@ -131,13 +137,16 @@ def _show_failures(batch: Batch) -> None:
 
 def _show_table(done: list[Outcome]) -> None:
     with_psnr = any(outcome.psnr_db is not None for outcome in done)
-    titles = ["File", "Before", "After", "bpp", *(["PSNR"] if with_psnr else []), "Seconds"]
+    with_coding = any(outcome.quality is not None or outcome.lossless for outcome in done)
+    extra = [*(["Quality"] if with_coding else []), *(["PSNR"] if with_psnr else [])]
+    titles = ["File", "Before", "After", "bpp", *extra, "Seconds"]
     rows = [
         [
             str(outcome.job.source),
             f"{outcome.bytes_before:,}",
             f"{outcome.bytes_after:,}",
             f"{outcome.bpp:.3f}",
+            *([quality_text(outcome)] if with_coding else []),
             *([psnr_text(outcome)] if with_psnr else []),
             f"{outcome.seconds:.2f}",
         ]
@@ -153,6 +162,13 @@ def psnr_text(outcome: Outcome) -> str:
     return "exact" if outcome.psnr_db == float("inf") else f"{outcome.psnr_db:.2f} dB"
 
 
+def quality_text(outcome: Outcome) -> str:
+    """The quality that was found for a file: `43.2`, or `lossless`."""
+    if outcome.lossless:
+        return "lossless"
+    return "" if outcome.quality is None else f"{outcome.quality:.2f}"
+
+
 def _as_json(outcome: Outcome) -> dict[str, Any]:
     exact = outcome.psnr_db == float("inf")
     return {
@@ -163,6 +179,8 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "bpp": outcome.bpp,
         "psnr_db": None if exact else outcome.psnr_db,
         "exact": exact if outcome.psnr_db is not None else None,
+        "quality": outcome.quality,
+        "lossless": outcome.lossless,
         "seconds": outcome.seconds,
         "warnings": list(outcome.warnings),
         "error": _error(outcome) or None,

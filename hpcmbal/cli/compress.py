@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hpcmbal.cli.batch import batch_view, psnr_text, report
+from hpcmbal.cli.batch import batch_view, psnr_text, quality_text, report
 from hpcmbal.cli.command import CLUSTER_LOOKS, AsJson, Look, command_app, settings_command
+from hpcmbal.cli.text import say
 from hpcmbal.cli.words import packaged_models
 from hpcmbal.codec.files.job import STREAM, Outcome
 from hpcmbal.settings.coding import CompressSettings
@@ -12,6 +13,9 @@ EXAMPLES = """
 hpcmbal compress photo.png
 hpcmbal compress photos/ -o small/ --recursive -q 30 --verify
 hpcmbal compress photos/ -o small/ --skip-existing --workers 4
+hpcmbal compress scan.png --lossless
+hpcmbal compress photos/ -o small/ --target-bytes 5000000 --total
+hpcmbal compress photo.png --target-psnr 35 --effort 5
 """
 
 FILES_LOOKS = {
@@ -32,22 +36,35 @@ app = command_app()
         **FILES_LOOKS,
         **CLUSTER_LOOKS,
         "quality": Look("-q"),
+        "target_bytes": Look(metavar="N"),
+        "target_bpp": Look(metavar="X"),
+        "target_psnr": Look(metavar="DB"),
         "model": Look("-m", "MODEL", complete=packaged_models),
         "device": Look(metavar="NAME"),
     },
 )
 def compress(settings: CompressSettings, as_json: AsJson = False) -> None:
-    """Compress images. Orientation, alpha, ICC profile and EXIF are kept."""
+    """Compress images. Alpha, ICC profile, EXIF and XMP are kept; drawings are kept exactly where that is smaller."""
     from hpcmbal.codec.files.compress import compress_files
 
     with batch_view() as view:
         batch = compress_files(settings, view)
+    if settings.total and not as_json:
+        _tell_total([outcome for outcome in batch.outcomes if outcome.error is None])
     report(batch, as_json=as_json, describe=_describe)
+
+
+def _tell_total(done: list[Outcome]) -> None:
+    total, pixels = sum(outcome.bytes_after for outcome in done), sum(outcome.pixels for outcome in done)
+    say(f"hpcmbal: all files together: {total:,} bytes, {8 * total / max(1, pixels):.3f} bpp")
 
 
 def _describe(outcome: Outcome) -> str:
     ratio = outcome.bytes_before / max(1, outcome.bytes_after)
     change = f"{ratio:.1f} times smaller" if ratio >= 1 else f"{1 / ratio:.1f} times larger"
     where = "" if outcome.job.target == STREAM else f"{outcome.job.target}: "
+    coding = "" if outcome.quality is None else f", quality {quality_text(outcome)}"
+    coding = ", lossless" if outcome.lossless else coding
     psnr = f", {psnr_text(outcome)}" if outcome.psnr_db is not None else ""
-    return f"{where}{outcome.bytes_after:,} bytes, {change} than {outcome.bytes_before:,}, {outcome.bpp:.3f} bpp{psnr}"
+    bpp = f"{outcome.bpp:.3f} bpp"
+    return f"{where}{outcome.bytes_after:,} bytes, {change} than {outcome.bytes_before:,}, {bpp}{coding}{psnr}"

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 from hpcmbal.codec.header import CodingMode
 from hpcmbal.codec.targets import Target
 from hpcmbal.errors import SettingsError, setting
+from hpcmbal.settings.coding import HIGHEST_EFFORT, CompressSettings
 
 ModeChoice = Literal["auto"] | CodingMode
 MODES: tuple[str, ...] = ("auto", *get_args(CodingMode))
-HIGHEST_EFFORT = 9
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,16 @@ class Choices:
             raise SettingsError(f"Give {setting('quality')} or a target for it to be found, not both.")
         if not 0 <= self.effort <= HIGHEST_EFFORT:
             raise SettingsError(f"{setting('effort')} should be 0 to {HIGHEST_EFFORT}. Found {self.effort}.")
+
+
+def choices_of(settings: CompressSettings) -> Choices:
+    """The choices that the settings of `compress` make."""
+    mode: ModeChoice = "lossless" if settings.lossless else "learned" if settings.lossy else "auto"
+    target = None
+    if settings.target_bytes is not None:
+        target = Target("bytes", settings.target_bytes)
+    elif settings.target_bpp is not None:
+        target = Target("bpp", settings.target_bpp)
+    elif settings.target_psnr is not None:
+        target = Target("psnr", settings.target_psnr)
+    return Choices(settings.quality, target, mode, settings.effort)

@@ -32,11 +32,13 @@ class Compressed:
         data: The bytes of the file.
         quality: That it was coded at; None if it is lossless, or the model has one rate.
         trials: How many times it was coded to find that quality; 0 if none was looked for.
+        lossless: Every pixel is kept.
     """
 
     data: bytes
     quality: float | None = None
     trials: int = 0
+    lossless: bool = False
 
 
 def compress(
@@ -97,10 +99,10 @@ def code_picture(
         progress: Is told the share of an effort that is done, 0 to 1.
     """
     if choices.mode == "lossless":
-        return Compressed(write_container(encode_lossless(picture)))
+        return Compressed(write_container(encode_lossless(picture)), lossless=True)
     if model is None:
         raise SettingsError(f"Mode {choices.mode} needs a model. Give one, or choose the mode lossless.")
-    exact = _exact_if_drawn(picture) if choices.mode == "auto" else None
+    exact = exact_if_drawn(picture) if choices.mode == "auto" else None
     target, pixels = choices.target, picture.pixels.shape[0] * picture.pixels.shape[1]
     if exact is not None and target is not None and target.allows(len(exact.data), pixels):
         return exact
@@ -113,11 +115,11 @@ def code_picture(
     return learned if exact is None or len(exact.data) > len(learned.data) else exact
 
 
-def _exact_if_drawn(picture: Picture) -> Compressed | None:
+def exact_if_drawn(picture: Picture) -> Compressed | None:
     """The lossless file of a picture that may be drawn."""
     if not (may_be_drawn(picture.pixels) and lossless_is_available()):
         return None
-    return Compressed(write_container(encode_lossless(picture)))
+    return Compressed(write_container(encode_lossless(picture)), lossless=True)
 
 
 def _learned(

@@ -52,7 +52,7 @@ def search_quality(measure: Callable[[int], float], highest: int, goal: Goal) ->
     """The number of the quality that suits a goal best.
 
     A bracket is narrowed by secants, of the logarithm where values are bounded from above, as those are sizes; by
-    halves where a secant did not narrow it by half.
+    halves where secants did not narrow it by half, or where nothing but the exact number will do.
 
     Args:
         measure: The value at a number 0 to `highest`; should not fall, but for small steps.
@@ -63,7 +63,7 @@ def search_quality(measure: Callable[[int], float], highest: int, goal: Goal) ->
     low, high = -1, highest + 1  # the last number known to be on the lower side of the bound, the first on the upper
     widths = [high - low]
     while high - low > (goal.precision if low >= 0 and high <= highest else 1):
-        halve = len(widths) > 2 and widths[-1] > widths[-3] // 2
+        halve = not goal.tolerance or (len(widths) > 2 and widths[-1] > widths[-3] // 2)
         number = _next_number(measured, low, high, highest, goal, halve=halve)
         value = measured[number] = measure(number)
         if goal.near(value):

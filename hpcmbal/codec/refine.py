@@ -23,8 +23,8 @@ Progress = Callable[[float], None]
 
 STEPS = (0, 10, 20, 40, 70, 120, 200, 350, 600, 1000)
 """Gradient steps of the efforts 0 to 9."""
-LEARNING_RATE = 0.005
-TEMPERATURE_HIGH, TEMPERATURE_LOW = 0.5, 0.1
+LEARNING_RATE = 0.01
+TEMPERATURE_HIGH, TEMPERATURE_LOW = 0.5, 0.2
 SOFT_SHARE = 0.35
 """Share of the steps before the temperature falls."""
 TILE, HALO = 32, 8

@@ -128,17 +128,27 @@ def search_rate(model: CodecModel, measure: Callable[[int], float], target: Targ
         SettingsError: The model has one rate.
         OutOfReachError: No quality reaches the target.
     """
-    if not model.variable_rate:
-        raise SettingsError(
-            f"{model.name} has {model.rates}, so there is no quality to find. Leave {setting(f'target_{target.kind}')} "
-            "out, or take another model."
-        )
+    check_variable(model, f"target_{target.kind}")
     found = search_quality(lambda number: measure(RATE_STEPS + number), RATE_MAX - RATE_STEPS, target.goal(pixels))
     if not found.met:
         end, what, ask = (RATE_MAX, "at most", "less") if target.kind == "psnr" else (RATE_STEPS, "at least", "more")
         reached = target.told(found.measured[end - RATE_STEPS], pixels)
+        wanted = setting(f"target_{target.kind}", f"{target.value:.15g}")
         raise OutOfReachError(
-            f"{setting(f'target_{target.kind}', target.value)} is out of reach: {model.name} gives {what} {reached} "
-            f"here, at quality {end // RATE_STEPS}. Ask for {ask}."
+            f"{wanted} is out of reach: {model.name} gives {what} {reached} here, at quality {end // RATE_STEPS}. "
+            f"Ask for {ask}."
         )
     return RATE_STEPS + found.number, found
+
+
+def check_variable(model: CodecModel, target: str | None) -> None:
+    """Check that a model has qualities to choose from; `target` is the setting that asks for one.
+
+    Raises:
+        SettingsError: It has one rate.
+    """
+    if target is not None and not model.variable_rate:
+        raise SettingsError(
+            f"{model.name} has {model.rates}, so there is no quality to find. Leave {setting(target)} out, or take "
+            "another model."
+        )

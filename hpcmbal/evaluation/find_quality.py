@@ -1,4 +1,4 @@
-"""Which quality of a codec gives a wanted rate or PSNR on one image: bisection over real encodings."""
+"""Which quality of a codec gives a wanted rate or PSNR on one image: a search over real encodings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from hpcmbal.codec.quality_search import Goal
+from hpcmbal.codec.quality_search import search_quality as bracket_quality
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage, Sample, measure_coded
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
@@ -115,31 +117,20 @@ def search_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Ta
     Raises:
         SettingsError: No quality reaches it; the message gives the range.
     """
-    measured: dict[int, Sample] = {}
+    samples: dict[int, Sample] = {}
 
-    def reaches(number: int) -> bool:
-        if number not in measured:
-            measured[number] = measure_coded(image, code(scale.at(number)))
-        found = _value(measured[number], target)
-        return found > value if target == BPP else found >= value
+    def measure(number: int) -> float:
+        samples[number] = measure_coded(image, code(scale.at(number)))
+        return _value(samples[number], target)
 
-    # The first quality number that reaches the target; count + 1 if none does.
-    low, high = 0, scale.count + 1
-    while low < high:
-        middle = (low + high) // 2
-        if reaches(middle):
-            high = middle
-        else:
-            low = middle + 1
-    number = low - 1 if target == BPP else low
-    if not 0 <= number <= scale.count:
-        ends = [_value(measured[end], target) for end in (0, scale.count) if end in measured]
+    found = bracket_quality(measure, scale.count, Goal(value, at_most=target == BPP))
+    if not found.met:
         raise SettingsError(
             f"No quality from {scale.lowest:g} to {scale.highest:g} gives {_wanted(target, value)} on this image: "
-            f"the nearest gives {ends[0]:.4f}. Ask for another value, or use another codec or model."
+            f"the nearest gives {found.measured[found.number]:.4f}. Ask for another value, or use another codec or "
+            "model."
         )
-    reaches(number)
-    return FoundQuality(scale.at(number), measured[number], len(measured))
+    return FoundQuality(scale.at(found.number), samples[found.number], len(samples))
 
 
 def _value(sample: Sample, target: Target) -> float:

@@ -17,6 +17,8 @@ from hpcmbal.settings.section import CommandSettings
 STANDARD_STREAM = "-"
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
 ALL_SCALES = 3
+HIGHEST_EFFORT = 9
+TARGETS = ("target_bytes", "target_bpp", "target_psnr")
 
 Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)]
 """A path as it was typed, so that a slash at its end is not lost: that says that it is a folder."""
@@ -76,7 +78,32 @@ class CompressSettings(FilesSettings, EngineSettings):
     quality: float | None = Field(
         None, ge=1, le=100, description="1 (smallest) to 100 (best), 50 if not given; for models of variable rate."
     )
-    verify: bool = Field(False, description="Decode every file again and report its PSNR; an error if it does not.")
+    target_bytes: int | None = Field(None, ge=1, description="Find the best quality of files of at most so many bytes.")
+    target_bpp: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Find the best quality of at most so many bits per pixel."
+    )
+    target_psnr: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Find the smallest files of at least so many dB."
+    )
+    total: bool = Field(False, description="The target is for all files together, coded at one quality.")
+    lossless: bool = Field(False, description="Keep every pixel exactly; needs no model.")
+    lossy: bool = Field(False, description="Never keep pixels exactly, not even of drawn pictures.")
+    effort: int = Field(
+        0, ge=0, le=HIGHEST_EFFORT, description="0 to 9: refine before coding; slower, and smaller at equal quality."
+    )
+    verify: bool = Field(
+        False, description="Decode every file again and report its PSNR, or that it is exact; an error if it does not."
+    )
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
+        **EngineSettings.takes_effect_if,
+        **dict.fromkeys(("quality", "effort", "model", *TARGETS), (Condition("lossless", (False,)),)),
+    }
+
+    @property
+    def target(self) -> str | None:
+        """The name of the target that is given, if one is."""
+        return next((name for name in TARGETS if getattr(self, name) is not None), None)
 
     def contradictions(self) -> list[Contradiction]:
         """See `CommandSettings`."""
@@ -84,6 +111,19 @@ class CompressSettings(FilesSettings, EngineSettings):
         if self.engine == "ray" and self.streams:
             rule = "cannot do a standard stream ('-'), which other machines do not have; leave it out"
             found.append(Contradiction("engine", rule, ("inputs", "output")))
+        if self.lossless and self.lossy:
+            rule = f"contradicts {setting('lossy')}; leave one of them out"
+            found.append(Contradiction("lossless", rule, ("lossy",)))
+        given = [name for name in ("quality", *TARGETS) if getattr(self, name) is not None]
+        for name in given[1:]:
+            rule = f"contradicts {setting(given[0])}; leave one of them out"
+            found.append(Contradiction(name, rule, (given[0],)))
+        if self.total and self.target not in ("target_bytes", "target_bpp"):
+            rule = f"needs {setting('target_bytes')} or {setting('target_bpp')}, of which files have a sum"
+            found.append(Contradiction("total", rule, TARGETS))
+        if self.total and self.engine == "ray":
+            rule = f"looks at all files together; use {setting('engine', 'local')}"
+            found.append(Contradiction("total", rule, ("engine",)))
         return found
 
 

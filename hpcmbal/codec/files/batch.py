@@ -36,6 +36,9 @@ class Watcher:
     def begin(self, plan: Plan) -> None:
         """The work on `plan.jobs` begins."""
 
+    def worked(self, share: float) -> None:
+        """So much of the work on a single file is done, 0 to 1; told only by work that takes long."""
+
     def ended(self, outcome: Outcome) -> None:
         """A file is done, or has failed."""
 

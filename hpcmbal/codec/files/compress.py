@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpcmbal.codec.choices import choices_of
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch, run_batch_on
 from hpcmbal.codec.files.job import EXTENSION, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, Plan, plan_jobs
+from hpcmbal.codec.files.total import NO_TARGET, common_quality
+from hpcmbal.codec.targets import check_variable
 from hpcmbal.errors import BitstreamError
 from hpcmbal.settings.coding import CompressSettings
 
@@ -47,8 +51,11 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
         return Batch((), plan)
     if settings.engine == "ray":
         return _on_cluster(settings, watcher, plan)
-    work = Compression(settings, settings.device)
+    work = Compression(settings, settings.device, watcher.worked if len(plan.jobs) == 1 else None)
     work.check()
+    if settings.total:
+        quality = common_quality(plan.jobs, settings, work.needed_model())
+        work = dataclasses.replace(work, settings=settings.model_copy(update={**NO_TARGET, "quality": quality}))
     return run_batch(plan, work, watcher, force=settings.force, workers=settings.workers)
 
 
@@ -70,6 +77,7 @@ class Compression:
 
     settings: CompressSettings
     device: str
+    progress: Callable[[float], None] | None = None
 
     def __call__(self, job: Job) -> Outcome:
         """Read, compress, write.
@@ -78,17 +86,18 @@ class Compression:
             HpcmbalError: The picture, the model or the device cannot be used.
             OSError: The file cannot be written.
         """
-        from hpcmbal.codec.codec import compress_picture
+        from hpcmbal.codec.codec import code_picture
         from hpcmbal.images.image_file import read_picture
 
         settings, model = self.settings, self.model()
         source = read_source(job.source)
         picture = read_picture(source, str(job.source), pixel_limit=settings.max_pixels)
-        data = compress_picture(picture, model, settings.quality)
-        psnr_db = _verified_psnr_db(data, picture, model, settings.max_pixels) if settings.verify else None
-        write_target(job, data)
+        coded = code_picture(picture, model, choices_of(settings), self.progress)
+        psnr_db = _verified_psnr_db(coded.data, picture, model, settings.max_pixels) if settings.verify else None
+        write_target(job, coded.data)
         height, width = picture.pixels.shape[:2]
-        return Outcome(job, len(source), len(data), height * width, psnr_db)
+        quality = coded.quality if settings.target or settings.total else None
+        return Outcome(job, len(source), len(coded.data), height * width, psnr_db, quality, coded.lossless)
 
     def check(self) -> None:
         """Load the model here, so that a wrong one is one error, and not one for each file.
@@ -97,30 +106,36 @@ class Compression:
             CheckpointError: There is no such model.
             SettingsError: It has no such quality, or there is no such device.
         """
-        self.model().rate_of(self.settings.quality)
+        choices_of(self.settings)
+        model = self.model()
+        if model is not None and self.settings.target is None:
+            model.rate_of(self.settings.quality)
+        elif model is not None:
+            check_variable(model, self.settings.target)
 
-    def model(self) -> CodecModel:
-        """The model, which stays in memory."""
+    def model(self) -> CodecModel | None:
+        """The model, which stays in memory; None if none is needed."""
+        return None if self.settings.lossless else self.needed_model()
+
+    def needed_model(self) -> CodecModel:
+        """The model."""
         from hpcmbal.codec.codec_model import load_codec_model
         from hpcmbal.core.device import choose_device
 
         return load_codec_model(self.settings.model, device=str(choose_device(self.device)))
 
 
-def _verified_psnr_db(data: bytes, picture: Picture, model: CodecModel, max_pixels: int | None) -> float:
+def _verified_psnr_db(data: bytes, picture: Picture, model: CodecModel | None, max_pixels: int | None) -> float:
     """PSNR of what `data` decodes to, over all channels."""
+    import numpy as np
+
     from hpcmbal.codec.bitstream import read_container
     from hpcmbal.codec.codec import decompress_container
     from hpcmbal.images.psnr import psnr_db
 
     decoded = decompress_container(read_container(data, pixel_limit=max_pixels), model)
     metadata = [(found.icc, found.exif, found.xmp) for found in (decoded, picture)]
-    if metadata[0] != metadata[1] or not _same(decoded.alpha, picture.alpha):
+    alphas = [np.empty(0) if found.alpha is None else found.alpha for found in (decoded, picture)]
+    if metadata[0] != metadata[1] or not np.array_equal(alphas[0], alphas[1]):
         raise BitstreamError("The file does not give alpha, ICC profile, EXIF or XMP back. Please report this.")
     return psnr_db(picture.pixels, decoded.pixels)
-
-
-def _same(a: object, b: object) -> bool:
-    import numpy as np
-
-    return (a is None) == (b is None) and (a is None or np.array_equal(a, b))  # type: ignore[arg-type]

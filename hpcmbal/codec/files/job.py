@@ -31,6 +31,8 @@ class Outcome:
         bytes_after: Size of what was written.
         pixels: Width times height.
         psnr_db: Quality of the decoded picture, if it was measured; infinite if it is exact.
+        quality: That a file was coded at, if it was looked for; None else.
+        lossless: The compressed file keeps every pixel.
         seconds: Time it took.
         error: Why it failed; None if it did not.
         warnings: What the picture lost.
@@ -41,6 +43,8 @@ class Outcome:
     bytes_after: int = 0
     pixels: int = 0
     psnr_db: float | None = None
+    quality: float | None = None
+    lossless: bool = False
     seconds: float = 0.0
     error: HpcmbalError | OSError | None = None
     warnings: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hpcmbal.codec import refine
 from hpcmbal.codec.bitstream import write_container
-from hpcmbal.codec.choices import HIGHEST_EFFORT, Choices
+from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture
 from hpcmbal.codec.codec_model import CodecModel
 from hpcmbal.codec.learned import LearnedEncoder, decode_learned
@@ -21,6 +21,7 @@ from hpcmbal.codec.refine import STEPS, refine_latents, regions
 from hpcmbal.codec.targets import Target
 from hpcmbal.errors import SettingsError
 from hpcmbal.images.picture import Picture
+from hpcmbal.settings.coding import HIGHEST_EFFORT
 
 RATE = 50 * 256
 
