@@ -23,10 +23,10 @@ from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, load_codec_model
 from hpcmbal.codec.refine import STEPS
-from hpcmbal.codec.verify import mean_squared_error, psnr_db
 from hpcmbal.images.formats import source_extensions
 from hpcmbal.images.image_file import read_picture
 from hpcmbal.images.picture import Picture
+from hpcmbal.images.psnr import mean_squared_error, psnr_db
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The bisection finds what trying every quality would find."""
+"""The search finds what trying every quality would find."""
 
 from __future__ import annotations
 
