@@ -44,6 +44,8 @@ def told(text: str, words: Words = python_words) -> str:
 
 def shown_value(value: object) -> str:
     """A setting's value as one would type it."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={shown_value(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return ",".join(map(shown_value, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

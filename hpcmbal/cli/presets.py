@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings import load_train_settings, preset_names, read_preset
+from hpcmbal.settings import TrainSettings, load_train_settings, preset_names, read_preset
 from hpcmbal.settings.flags import command_line_words
 from hpcmbal.settings.layers import Layer
 from hpcmbal.settings.load import SAVE_PATH
@@ -73,6 +73,18 @@ def show_preset(
     if preset.extends:
         typer.echo(f"# {preset.name} extends {', '.join(preset.extends)}; all of it is merged here.")
     typer.echo(_as_yaml(preset.description, sections, preset.layer), nl=False)
+    _show_trained_parts(load_train_settings(name))
+
+
+def _show_trained_parts(settings: TrainSettings) -> None:
+    """Comments that tell what learns, at which rate; only where that is not all of the network at one rate."""
+    if not settings.finetune.partial:
+        return
+    from hpcmbal.training.trained_parts import trained_parts  # brings torch: other presets are shown at once
+
+    typer.echo("# Parameters that learn, and at which peak learning rate:")
+    for part in trained_parts(settings):
+        typer.echo(f"#   {part}")
 
 
 @app.command("validate")
@@ -102,6 +114,6 @@ def _as_yaml(description: str, sections: dict[str, dict[str, object]], layer: La
         for key, value in fields.items():
             entry = layer.get(f"{section}.{key}")
             text = yaml.safe_dump({key: value}, default_flow_style=None, width=120).strip()
-            text = text.removeprefix("{").removesuffix("}") if not isinstance(value, list) else text
+            text = text[1:-1] if text.startswith("{") else text
             lines.append(f"  {text}" + (f"  # {entry.source.label}" if entry else "") + "\n")
     return "".join(lines)

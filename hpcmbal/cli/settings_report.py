@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from hpcmbal.errors import shown_value
 from hpcmbal.settings import ResolvedSettings, Source
 
 
@@ -41,9 +42,7 @@ def shown(value: object) -> str:
     """A setting's value as one would type it after `--set PATH=`."""
     if value is None:
         return "null"
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return shown_value(value)
 
 
 def _origin(source: Source | None) -> str:

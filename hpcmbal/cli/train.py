@@ -47,6 +47,8 @@ hpcmbal train --checkpoint runs/standard-nano
 
 hpcmbal train --checkpoint runs/long --cooldown 5000
 
+hpcmbal train --preset finetune-encoder-nano --train-data photos/ --val-data held-back/
+
 hpcmbal train --preset standard --set optimizer.name=soap --set schedule.name=step --dry-run
 """
 
@@ -59,8 +61,9 @@ _PANELS = {
     "output": "Checkpoints and logs",
     "tracking": "Checkpoints and logs",
     "balancing": "Balancing",
+    "finetune": "Fine-tuning",
 }
-_SWITCH_PANEL = "Balancing"
+_SWITCH_PANELS = defaultdict(lambda: "Balancing", {"--init-strict": "Fine-tuning"})
 
 _METAVARS = defaultdict(
     lambda: "NUMBER",
@@ -70,6 +73,7 @@ _METAVARS = defaultdict(
     save_path="FOLDER",
     log_dir="FOLDER",
     checkpoint="PATH",
+    init_from="MODEL",
     device="NAME",
     tracker="NAME",
     wandb_project="NAME",
@@ -108,6 +112,10 @@ def _resolve(arguments: dict[str, Any]) -> ResolvedSettings:
         flags["--checkpoint"] = None
         overrides.pop("output.checkpoint", None)
     elif checkpoint is not None:
+        if flags["--init-from"] is not None:
+            raise SettingsError(
+                "--checkpoint goes on with a run and --init-from starts a new one; leave one of them out."
+            )
         base = _stored_settings(Path(str(checkpoint)), preset, {**overrides, **_given(flags)})
     elif preset is None:
         preset = DEFAULT_PRESET
@@ -285,7 +293,7 @@ def _signature() -> inspect.Signature:
         option = typer.Option(flag, metavar=metavar, help=descriptions[path], rich_help_panel=panel)
         fixed[_parameter_name(flag)] = (list[str] | None if flag in REPEATED_FLAGS else str | None, option)
     for flag, text in SWITCHES.items():
-        fixed[_parameter_name(flag)] = (bool, typer.Option(flag, help=text, rich_help_panel=_SWITCH_PANEL))
+        fixed[_parameter_name(flag)] = (bool, typer.Option(flag, help=text, rich_help_panel=_SWITCH_PANELS[flag]))
     return inspect.Signature(
         [
             inspect.Parameter(

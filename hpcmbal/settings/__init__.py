@@ -2,6 +2,7 @@
 
 from hpcmbal.settings.check import Condition, Contradiction, setting_paths
 from hpcmbal.settings.evaluation import EvalSettings, load_eval_settings
+from hpcmbal.settings.finetune import FineTuneSettings
 from hpcmbal.settings.load import (
     ResolvedSettings,
     load_train_settings,
@@ -23,6 +24,7 @@ __all__ = [
     "Contradiction",
     "DataSettings",
     "EvalSettings",
+    "FineTuneSettings",
     "InvalidSettingsError",
     "LossSettings",
     "ModelSettings",

@@ -47,6 +47,8 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
         Condition("balancing.name", tuple(name for name in choices.BALANCERS if name != "none")),
     ),
     "balancing.aggregator": (Condition("balancing.name", ("torchjd",)),),
+    "finetune.init_strict": (Condition("finetune.init_from"),),
+    "finetune.distill": (Condition("finetune.teacher"),),
     "tracking.wandb_project": (_WANDB,),
     "tracking.wandb_name": (_WANDB,),
 }

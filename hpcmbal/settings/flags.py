@@ -5,6 +5,7 @@ from __future__ import annotations
 FLAGS: dict[str, str] = {
     "--model-name": "model.name",
     "--lambda": "loss.lmbda",
+    "--init-from": "finetune.init_from",
     "--train-data": "data.train",
     "--val-data": "data.val",
     "--batch-size": "data.batch_size",
@@ -37,6 +38,7 @@ REPEATED_FLAGS = ("--train-data",)
 
 SWITCHES: dict[str, str] = {
     "--use-hierarchical": "Split J into five tasks and balance them (linear, unless the preset balances already).",
+    "--init-strict": "Refuse to start from a model (--init-from) that does not fit in every part.",
     "--adaptive-gamma": "Let gamma vary over the training (adaptive, unless the preset or --gamma-strategy says how).",
 }
 """Flags without a value that set several settings, and their help; `hpcmbal.settings.layers` gives their meaning."""
@@ -45,7 +47,7 @@ FLAG_OF_PATH: dict[str, str] = {path: flag for flag, path in FLAGS.items()}
 
 _OPTIONS = {"as_json": "--json", "model_dirs": "--model-dir"}
 """Plain settings whose option is not their name with dashes."""
-_SWITCH_OF = {"loss.tasks=five": "--use-hierarchical"}
+_SWITCH_OF = {"loss.tasks=five": "--use-hierarchical", "finetune.init_strict=true": "--init-strict"}
 
 
 def option_of(path: str) -> str | None:

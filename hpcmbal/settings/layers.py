@@ -70,6 +70,8 @@ def flag_layer(flags: Mapping[str, object], weaker: Layer) -> Layer:
     layer = {FLAGS[flag]: Entry(value, Source("flag", flag)) for flag, value in flags.items() if flag in FLAGS}
     if flags.get("--use-hierarchical"):
         _use_hierarchical(layer, weaker)
+    if flags.get("--init-strict"):
+        layer["finetune.init_strict"] = Entry(True, Source("flag", "--init-strict", switch=True))
     if flags.get("--adaptive-gamma"):
         _adaptive_gamma(layer, weaker)
     return layer

@@ -11,6 +11,7 @@ from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
 from hpcmbal.settings.choices import FAMO_BALANCERS, GAMMAS_OVER_PROGRESS, LMBDA_RANGES
 from hpcmbal.settings.effect import TAKES_EFFECT_IF
+from hpcmbal.settings.finetune import FineTuneSettings
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
 from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, TrainingSettings
 from hpcmbal.settings.plugins import OWN_NAMES
@@ -37,6 +38,7 @@ class TrainSettings(CommandSettings):
     optimizer: OptimizerSettings = Field(default_factory=OptimizerSettings)
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     balancing: BalancingSettings = Field(default_factory=BalancingSettings)
+    finetune: FineTuneSettings = Field(default_factory=FineTuneSettings)
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
@@ -66,6 +68,7 @@ class TrainSettings(CommandSettings):
         if loss.metric == "ms-ssim" and self.data.patch_size < MIN_MS_SSIM_PATCH:
             rule = f"ms-ssim needs patches of at least {MIN_MS_SSIM_PATCH} pixels"
             found.append(Contradiction("data.patch_size", rule, ("loss.metric",)))
+        found += self._finetune_contradictions()
         return found + (self._variable_rate_contradictions() if loss.variable_rate else [])
 
     def _plugin_contradictions(self) -> list[Contradiction]:
@@ -87,6 +90,18 @@ class TrainSettings(CommandSettings):
             if options and name in own
         ]
 
+    def _finetune_contradictions(self) -> list[Contradiction]:
+        tuning, found = self.finetune, []
+        frozen = tuning.freeze or tuning.rounded
+        if frozen and tuning.init_from is None:
+            path = "finetune.freeze" if tuning.freeze else "finetune.rounded"
+            rule = f"what is frozen would stay random; start from a model with {setting('finetune.init_from')}"
+            found.append(Contradiction(path, rule, ("finetune.init_from",)))
+        if tuning.teacher is not None and self.loss.metric != "mse":
+            rule = "a teacher's reconstructions are compared by mse; leave it out with another metric"
+            found.append(Contradiction("finetune.teacher", rule, ("loss.metric",)))
+        return found
+
     def _unknown_length_contradictions(self) -> list[Contradiction]:
         """What needs to know how many steps there will be."""
         reads = ("training.epochs", "training.max_steps", "training.max_hours")
@@ -96,7 +111,7 @@ class TrainSettings(CommandSettings):
             return [Contradiction("training.max_steps", rule, reads)]
         rule = f"depends on the number of steps; give {steps} beside {setting('training.max_hours')}"
         found = []
-        if self.schedule.name in ("cosine", "step"):
+        if self.schedule.name not in ("wsd", "constant"):
             remedy = f", or use {setting('schedule.name', 'wsd')}"
             found.append(Contradiction("schedule.name", rule + remedy, reads))
         if self.balancing.name in FAMO_BALANCERS and self.balancing.gamma_strategy in GAMMAS_OVER_PROGRESS:

@@ -20,6 +20,7 @@ from hpcmbal.settings import TrainSettings, cpu_twin, load_train_settings
 from hpcmbal.training.distributed import World
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
+from hpcmbal.training.trained_parts import trained_parts
 from hpcmbal.training.trainer import (
     augmentation,
     checkpoint_to_resume,
@@ -79,6 +80,8 @@ def run_preflight(settings: TrainSettings, *, preset: str | None = None) -> Iter
     left = None if steps is None else steps - (checkpoint.step if checkpoint else 0)
     yield _data_item(settings, train_images, validation_images)
     yield _model_item(settings)
+    if settings.finetune.partial:
+        yield PreflightItem("trains", "ok", "; ".join(map(str, trained_parts(settings))))
     yield _device_item(device)
     if left is not None and left <= 0:
         detail = f"nothing left to do: all {steps} steps are done. Raise --max-steps or --epochs to train on"

@@ -18,9 +18,13 @@ from hpcmbal.core.loss import RateDistortionLoss, build_loss
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.optim.guarded_step import load_keeping_options
 from hpcmbal.core.optim.registry import build_optimizer
+from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.early_stopping import EarlyStopping
 from hpcmbal.training.rates import trained_rates
+from hpcmbal.training.trained_parts import freeze_parameters, freeze_part, rate_factors, set_rates
+from hpcmbal.training.warm_start import WarmStart, load_start
 
 
 @dataclass
@@ -67,6 +71,8 @@ class TrainingState:
         step: Optimiser steps done, skipped ones included.
         skipped: Steps left out because something was not finite.
         epoch_losses: For balancings that look at a whole epoch.
+        stopping: Watches validations, or None.
+        start: What another model gave to the start, or None.
     """
 
     model: HPCM
@@ -77,6 +83,8 @@ class TrainingState:
     step: int = 0
     skipped: SkippedSteps = field(default_factory=SkippedSteps)
     epoch_losses: EpochLosses = field(default_factory=EpochLosses)
+    stopping: EarlyStopping | None = None
+    start: WarmStart | None = None
 
     @property
     def coding_model(self) -> nn.Module:
@@ -84,8 +92,14 @@ class TrainingState:
         return self.model if self.average is None else self.average.module
 
     def coding_weights(self) -> dict[str, Tensor]:
-        """State dict of `coding_model`."""
-        return self.coding_model.state_dict()
+        """State dict of `coding_model`; with early stopping, of the best that was validated."""
+        best = None if self.stopping is None else self.stopping.best_weights
+        return self.coding_model.state_dict() if best is None else best
+
+    def stop_part(self, name: str) -> None:
+        """Freeze what a scale trains for itself; of the whole nothing is frozen, the training ends."""
+        if name in SCALES:
+            freeze_part(self.model, f"context.{name}")
 
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter that the optimiser moves."""
@@ -113,6 +127,7 @@ class TrainingState:
             "step": self.step,
             "skipped": [int(self.skipped.total), int(self.skipped.in_a_row)],
             "epoch_losses": [self.epoch_losses.epoch, self.epoch_losses.sums, self.epoch_losses.count],
+            "stopping": None if self.stopping is None else self.stopping.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -136,6 +151,10 @@ class TrainingState:
         self.step = state["step"]
         self.skipped.total, self.skipped.in_a_row = state["skipped"]
         self.epoch_losses = EpochLosses(*state["epoch_losses"])
+        if self.stopping is not None and state.get("stopping") is not None:
+            self.stopping.load_state_dict(state["stopping"])
+            for name in self.stopping.stopped:
+                self.stop_part(name)
 
 
 @torch.no_grad()
@@ -154,16 +173,28 @@ def update_moving_average(
 def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     """A fresh training: the seed decides the initial weights, the same on every rank and device.
 
+    A model to start from is read unless the run is resumed, which brings its own weights.
+
     Raises:
-        SettingsError: The balancing cannot be built, or is for other tasks than the loss has.
+        SettingsError: The balancing cannot be built, or is for other tasks than the loss has; or a part to be trained
+            does not exist.
+        CheckpointError: The model to start from does not exist or does not fit.
     """
     torch.manual_seed(settings.training.seed)
-    model = HPCM(settings.model.name, trained_rates(settings)).to(device).train()
+    model, tuning = HPCM(settings.model.name, trained_rates(settings)), settings.finetune
+    start = None
+    if tuning.init_from is not None and settings.output.checkpoint is None:
+        start = load_start(model, tuning.init_from, strict=tuning.init_strict)
+    factors = rate_factors(tuning, model)
+    freeze_parameters(model, factors)
+    model.rounds_in_training = tuning.rounded
+    model = model.to(device).train()
     if settings.training.channels_last:
         model = model.to(memory_format=torch.channels_last)
     middle = math.sqrt(math.prod(settings.lmbda_range)) if settings.loss.variable_rate else settings.loss.lmbda
     loss = build_loss(settings.loss, middle).to(device)
     optimizer = build_optimizer(settings.optimizer, model, loss.parameter_groups())
+    set_rates(optimizer, model, factors)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
     decay = settings.training.ema_decay
@@ -172,4 +203,5 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     if tuple(balancer.task_names) != loss.names:
         found, wanted = ", ".join(balancer.task_names), ", ".join(loss.names)
         raise SettingsError(f"balancing '{settings.balancing.name}' is for the tasks {found}; the loss has {wanted}.")
-    return TrainingState(model, loss, optimizer, balancer, average)
+    stopping = None if tuning.early_stopping is None else EarlyStopping(tuning.early_stopping)
+    return TrainingState(model, loss, optimizer, balancer, average, stopping=stopping, start=start)

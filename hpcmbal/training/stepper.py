@@ -19,6 +19,7 @@ from hpcmbal.training.distributed import World
 from hpcmbal.training.draws import draw_lmbda, noise_seed
 from hpcmbal.training.schedule import learning_rate_factor
 from hpcmbal.training.state import TrainingState
+from hpcmbal.training.teacher import load_teacher
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class StepResult:
     def metrics(self) -> dict[str, float]:
         """For the logs."""
         named = {f"train/{name}": value for name, value in self.losses.scalars().items()}
+        if self.losses.added is not None:
+            named["train/distillation"] = float(self.losses.added.detach().sum(1).mean())
         return {**named, "train/grad_norm": float(self.grad_norm), "train/learning_rate": self.learning_rate}
 
 
@@ -52,7 +55,8 @@ class Stepper:
         total_steps: Length of the training, for schedules; None if nothing depends on it.
 
     Raises:
-        SettingsError: Several ranks, and a balancing that compares gradients.
+        SettingsError: Several ranks, and a balancing that compares gradients; or the teacher does not suit.
+        CheckpointError: The teacher does not exist.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Stepper:
             skipped=state.skipped,
         )
         state.balancer.set_progress(self._fraction())
+        self._teacher = load_teacher(settings, state.model, device)
 
     def step(self, batches: Sequence[Batch]) -> StepResult:
         """One optimiser step over `batches`, whose gradients are averaged.
@@ -119,4 +124,7 @@ class Stepper:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             output = self._forward(x, lmbda, [noise_seed(seed, sample) for sample in ids])
         losses: TaskLosses = self.state.loss(output, x, lmbda)
+        if self._teacher is not None:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+                losses = self._teacher(losses, output, x, lmbda)
         return losses

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from hpcmbal.core.device import choose_device
+from hpcmbal.core.scales import SCALES
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, DrawnPictures, open_images, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError, setting
 from hpcmbal.settings import DataSettings, TrainSettings
@@ -132,6 +133,8 @@ class _Run:
         self.state = build_state(settings, device)
         if checkpoint is not None:
             self._resume(checkpoint)
+        if self.state.start is not None:
+            self.reporter.message(f"Started from {self.state.start}.")
         self.stepper = Stepper(self.state, settings, world, device, self.total_steps)
         self.validation: dict[str, float] = {}
         self.started = time.monotonic()
@@ -161,7 +164,7 @@ class _Run:
             if first_step == 0:
                 self._validate(trackers)
             self._step_began = time.monotonic()
-            for batches in self._batches(until):
+            for batches in () if self._done else self._batches(until):
                 result = self.stepper.step(batches)
                 self._note_bad_files(batches)
                 saved = self._keep_to_time(trackers)
@@ -208,7 +211,8 @@ class _Run:
 
     @property
     def _done(self) -> bool:
-        return self.state.step == self.total_steps
+        stopping = self.state.stopping
+        return self.state.step == self.total_steps or (stopping is not None and stopping.done)
 
     @property
     def _decay_begins(self) -> bool:
@@ -301,8 +305,28 @@ class _Run:
                 tracker.log(self.state.step, timed)
             self.reporter.validation(self.state.step, named)
         self.world.wait()
+        self._stop_early(trackers)
         if self.limit is not None:
             self.limit.validation_seconds = time.monotonic() - began
+
+    def _stop_early(self, trackers: list[Tracker]) -> None:
+        """Let early stopping look at the validation, the same on every rank."""
+        stopping = self.state.stopping
+        if stopping is None:
+            return
+        names = {"j", *stopping.watches}
+        values = {name: self.world.from_main(self.validation.get(name, 0.0), self.device) for name in sorted(names)}
+        for name in stopping.note(self.state.step, values, self.state.coding_model.state_dict()):
+            self.state.stop_part(name)
+            what = f"Scale {name} stops" if name in SCALES else "The training stops"
+            rule = f"{stopping.settings.min_delta:g} in {stopping.settings.patience} validations"
+            self.reporter.message(f"{what} after step {self.state.step}: its validation loss has not fallen by {rule}.")
+        if stopping.done:
+            best = f"J {stopping.best_j:.4f}, of step {stopping.best_step}"
+            self.reporter.message(f"Nothing is left to train. The best weights, {best}, are kept.")
+        named = {f"stopped/{name}": float(watch.stopped) for name, watch in stopping.watches.items()}
+        for tracker in trackers:
+            tracker.log(self.state.step, {**named, "val/best_j": stopping.best_j})
 
     def _save(self) -> None:
         began = time.monotonic()

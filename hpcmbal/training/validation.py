@@ -12,6 +12,7 @@ from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.core.model.estimate import estimate
 from hpcmbal.data import ImageSource, validation_images
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.early_stopping import scale_losses
 from hpcmbal.training.rates import trained_rates
 
 VARIABLE_RATE_POINTS = 5
@@ -54,7 +55,7 @@ def score_images(
 
 
 def validate(model: nn.Module, loss: RateDistortionLoss, source: ImageSource, lmbdas: list[float]) -> dict[str, float]:
-    """Mean J, bpp and PSNR over images and lmbdas; see `score_images`.
+    """Mean J, its part of each scale, bpp and PSNR over images and lmbdas; see `score_images` and `scale_losses`.
 
     Raises:
         DataError: An image cannot be read.
@@ -62,7 +63,7 @@ def validate(model: nn.Module, loss: RateDistortionLoss, source: ImageSource, lm
     totals: dict[str, float] = {}
     count = 0
     for _, values in score_images(model, loss, source, lmbdas):
-        for name, value in values.items():
+        for name, value in {**values, **scale_losses(values)}.items():
             totals[name] = totals.get(name, 0.0) + value
         count += 1
     return {name: total / count for name, total in totals.items()}

@@ -10,7 +10,8 @@ from hpcmbal.ablation.plan.comparability import alike, batch_notes, in_vain, loc
 from hpcmbal.ablation.plan.points import LMBDA, curve_lambdas, is_variable_rate, points_problems
 from hpcmbal.ablation.plan.run_key import run_key, training_key
 from hpcmbal.ablation.plan.study import Arm, Study
-from hpcmbal.errors import MissingExtraError
+from hpcmbal.errors import CheckpointError, HpcmbalError, MissingExtraError
+from hpcmbal.model_files.find import find_model
 from hpcmbal.settings import TrainSettings, load_train_settings, read_preset
 from hpcmbal.settings.layers import Entry, Layer, merge
 from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source, check_none
@@ -126,14 +127,27 @@ def _available(study: Study) -> tuple[list[Arm], list[str]]:
     """The arms whose packages are installed, and what to say about the others."""
     arms, notes = [], []
     for arm in study.variants:
-        if arm.changes.get("balancing.name") != "torchjd" or importlib.util.find_spec("torchjd") is not None:
+        missing = _missing(arm)
+        if missing is None:
             arms.append(arm)
             continue
-        missing = MissingExtraError(f"Arm '{arm.name}'", "torchjd")
         if arm.base not in study.optional_arms or arm.name == study.reference_arm:
             raise missing
         notes.append(f"{missing} It is left out.")
     return arms, notes
+
+
+def _missing(arm: Arm) -> HpcmbalError | None:
+    """What an arm needs and is not there: a package, or a teacher."""
+    if arm.changes.get("balancing.name") == "torchjd" and importlib.util.find_spec("torchjd") is None:
+        return MissingExtraError(f"Arm '{arm.name}'", "torchjd")
+    teacher = arm.changes.get("finetune.teacher")
+    try:
+        if isinstance(teacher, str):
+            find_model(teacher)
+    except CheckpointError as error:
+        return CheckpointError(f"Arm '{arm.name}' needs its teacher. {error}")
+    return None
 
 
 def _common_layer(study: Study) -> Layer:

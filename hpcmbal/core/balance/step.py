@@ -102,7 +102,8 @@ class BalancedStep:
     Args:
         optimizer: Moves the parameters.
         balancer: Weighs the tasks.
-        parameters: The network's parameters: those that the tasks reach, and whose gradient is clipped. Others of the
+        parameters: The network's parameters: those that the tasks reach, and whose gradient is clipped; of them those
+            that require gradients at a step take part in it. Others of the
             optimiser (learned shares) follow the losses' `auxiliary`.
         clip_max_norm: Largest norm of the network's whole gradient; 0 turns clipping off.
         update_fraction: Part of each batch that is measured again after a step, above 0 and at most 1.
@@ -180,7 +181,8 @@ class BalancedStep:
     def _backward(self, losses: TaskLosses | Tensor, tasks: Tensor, scale: float) -> str | None:
         """Add one batch's gradients; returns what is wrong with its losses, if the balancer saw that."""
         try:
-            self.balancer.backward(tasks, self.parameters, scale)
+            learning = [parameter for parameter in self.parameters if parameter.requires_grad]
+            self.balancer.backward(tasks, learning, scale)
         except NumericalError as error:
             return str(error)
         if isinstance(losses, TaskLosses) and losses.auxiliary is not None:

@@ -67,6 +67,7 @@ class TaskLosses:
         record: For the logs.
         auxiliary: A scalar that fits parameters of the loss itself (learned shares) and reaches no other parameter;
             None if the loss learns nothing. Call `backward()` on it beside that of the tasks.
+        added: What else is trained, by image and task `[B, K]`, graph attached (distillation); no part of J.
     """
 
     names: tuple[str, ...]
@@ -74,11 +75,13 @@ class TaskLosses:
     image_weights: Tensor
     record: LossRecord
     auxiliary: Tensor | None = None
+    added: Tensor | None = None
 
     @property
     def weighted(self) -> Tensor:
-        """Task losses of each image times the image's weight `[B, K]`, graph attached."""
-        return self.per_image * self.image_weights[:, None]
+        """Task losses of each image, with what is added, times the image's weight `[B, K]`, graph attached."""
+        trained = self.per_image if self.added is None else self.per_image + self.added
+        return trained * self.image_weights[:, None]
 
     @property
     def tasks(self) -> Tensor:

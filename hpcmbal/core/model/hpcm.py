@@ -95,6 +95,7 @@ class HPCM(HierarchicalContext):
         variant = get_variant(variant) if isinstance(variant, str) else variant
         super().__init__(variant)
         self.rates = fit_rates(rates, variant.gains_range, variant.name)
+        self.rounds_in_training = False
         hyper_shape = (1, variant.hyper_channels, 1, 1)
         self.means_hyper = nn.Parameter(torch.zeros(hyper_shape))
         self.scales_hyper = nn.Parameter(torch.ones(hyper_shape))
@@ -119,7 +120,8 @@ class HPCM(HierarchicalContext):
         """Compress and reconstruct, with rates estimated from likelihoods.
 
         In training mode rounding is replaced by a straight-through estimate where the decoder reads values, and by
-        uniform noise where rates are estimated; in evaluation mode both are real rounding.
+        uniform noise where rates are estimated (or by the same estimate, if `rounds_in_training`); in evaluation mode
+        both are real rounding.
 
         Args:
             x: Images `[B, 3, H, W]` in [0, 1], any size; padded to the variant's multiple by repeating the border.
@@ -135,7 +137,7 @@ class HPCM(HierarchicalContext):
         y = self.analyse(x, lmbda)
         z = self.h_a(y)
         y, z = full_precision(y), full_precision(z)
-        noise = self._noise(y, z, noise_seeds) if self.training else None
+        noise = self._noise(y, z, noise_seeds) if self.training and not self.rounds_in_training else None
 
         z_residual = z - self.means_hyper
         z_hat = round_straight_through(z_residual) + self.means_hyper
@@ -157,8 +159,9 @@ class HPCM(HierarchicalContext):
         plan = self.plan(y.shape[2], y.shape[3], y.device)
         y_residual = torch.cat(residuals, dim=1)
         # In float32 whatever autocast does: its low precision concerns products, and here there are none.
-        y_values = y_residual.round() if noise is None else y_residual + take(noise[0], plan.coding_order)
-        z_values = z_residual.round() if noise is None else z_residual + noise[1]
+        rounding = round_straight_through if self.training else torch.round
+        y_values = rounding(y_residual) if noise is None else y_residual + take(noise[0], plan.coding_order)
+        z_values = rounding(z_residual) if noise is None else z_residual + noise[1]
         y_likelihood = self.entropy_estimation(y_values, torch.cat(step_scales, dim=1))
         z_likelihood = self.entropy_estimation(z_values, self.scales_hyper)
         s1, s2, s3 = (part.log2().sum(1).neg() for part in y_likelihood.split(list(plan.scale_sizes), dim=1))

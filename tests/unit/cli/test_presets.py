@@ -68,3 +68,18 @@ def test_validate_names_every_bad_file_and_fails(tmp_path: Path, capsys: pytest.
 def test_an_unknown_preset_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["presets", "show", "hierarchial"]) == 2
     assert "perhaps you mean 'hierarchical'" in capsys.readouterr().err
+
+
+def test_show_tells_what_learns_and_at_which_rate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["presets", "show", "finetune-encoder-nano"]) == 0
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert "#   g_a: 336,640 at 0.0001" in lines
+    assert "#   gains: 1,024 at 0.0001, 1,024 frozen" in lines
+    assert "#   g_s: 336,515 frozen" in lines
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(shown)
+    ours, theirs = (load_train_settings(name) for name in ("finetune-encoder-nano", str(copy)))
+    assert ours.finetune == theirs.finetune
+    assert main(["presets", "show", "standard-nano"]) == 0
+    assert "learn, and at which" not in capsys.readouterr().out

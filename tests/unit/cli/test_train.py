@@ -84,7 +84,8 @@ def test_no_preset_means_quickstart_and_says_so(training: Training, capsys: pyte
 
 
 VALUES = {
-    "--model-name": "hpcm-small", "--lambda": "0.0067", "--train-data": "a", "--val-data": "b", "--batch-size": "3",
+    "--model-name": "hpcm-small", "--init-from": "m",
+    "--lambda": "0.0067", "--train-data": "a", "--val-data": "b", "--batch-size": "3",
     "--patch-size": "192", "--num-workers": "2", "--epochs": "9", "--max-steps": "8", "--max-hours": "1.5",
     "--learning-rate": "3e-4", "--clip-max-norm": "0.5", "--seed": "11", "--device": "cuda:3", "--save-path": "c",
     "--log-dir": "d", "--checkpoint": "e", "--save-freq": "17", "--tracker": "wandb",
@@ -107,8 +108,9 @@ def test_every_flag_sets_its_setting(training: Training, stored: TrainSettings, 
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_every_switch_is_a_flag(training: Training, switch: str) -> None:
-    assert main(["train", "--preset", "hierarchical-nano", switch]) == 0
+    assert main(["train", "--preset", "hierarchical-nano", "--init-from", "m", switch]) == 0
     assert training.runs[0].loss.tasks == "five"
+    assert training.runs[0].finetune.init_strict == (switch == "--init-strict")
 
 
 def test_spellings_of_the_prototype_train_the_same(training: Training) -> None:
@@ -394,3 +396,32 @@ def test_a_switch_may_be_repeated(training: Training) -> None:
 def test_the_preflight_knows_the_preset(training: Training) -> None:
     assert main(["train", "--preset", "hierarchical-adaptive"]) == 0
     assert training.presets == ["hierarchical-adaptive"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset", "quickstart", "--init-strict"], "--init-strict (finetune.init_strict): has no effect without"),
+        (["--preset", "quickstart", "--set", "finetune.freeze=g_a"], "what is frozen would stay random; start from"),
+        (["--preset", "quickstart", "--set", "finetune.learning_rates=g_a=0"], "the factor of g_a must be above 0"),
+        (["--preset", "finetune-encoder-nano", "--set", "finetune.early_stopping=patience=0"], "early_stopping"),
+        (["--checkpoint", "x", "--init-from", "y"], "--checkpoint goes on with a run and --init-from starts a new one"),
+    ],
+)
+def test_fine_tuning_is_checked(
+    training: Training, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not training.runs
+
+
+def test_fine_tuning_is_typed(training: Training) -> None:
+    words = ["learning_rates=g_a=1,context.s3=0.5", "freeze=g_s,h_s", "early_stopping=patience=3,per_scale=false"]
+    settings = [part for word in words for part in ("--set", f"finetune.{word}")]
+    assert main(["train", "--preset", "quickstart", "--init-from", "hpcm-nano", *settings]) == 0
+    tuning = training.runs[0].finetune
+    assert tuning.learning_rates == {"g_a": 1.0, "context.s3": 0.5}
+    assert tuning.freeze == ("g_s", "h_s")
+    assert tuning.early_stopping is not None
+    assert (tuning.early_stopping.patience, tuning.early_stopping.per_scale) == (3, False)

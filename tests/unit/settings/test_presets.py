@@ -13,7 +13,8 @@ from hpcmbal.settings import load_train_settings, preset_directory, preset_names
 REQUIRED = {
     "quickstart", "standard", "standard-nano", "variable-nano", "cautious", "balanced", "balanced-adaptive",
     "hierarchical", "hierarchical-adaptive", "cautious-nano", "balanced-nano", "hierarchical-nano",
-    "hierarchical-adaptive-nano",
+    "hierarchical-adaptive-nano", "finetune-nano", "finetune-encoder-nano", "finetune-context-nano",
+    "finetune-rounded-nano", "distill-nano", "finetune-context", "finetune-encoder",
 }  # fmt: skip
 FULL_SIZE = ("standard", "cautious", "balanced", "balanced-adaptive", "hierarchical", "hierarchical-adaptive")
 TWINS = ("standard-nano", "balanced-nano", "hierarchical-nano", "hierarchical-adaptive-nano")

@@ -19,6 +19,13 @@ OTHER: dict[str, dict[str, object]] = {
     "loss.decomposition": {"loss.decomposition": "fixed"},
     "balancing.name": {"balancing.name": "log1p"},
     "training.seed": {"training.seed": 5},
+    "finetune.learning_rates": {"finetune.learning_rates": "g_a=0.5"},
+    "finetune.freeze": {"finetune.freeze": "g_a", "finetune.init_from": "m"},
+    "finetune.layer_decay": {"finetune.layer_decay": 0.9},
+    "finetune.early_stopping": {"finetune.early_stopping": {"patience": 3}},
+    "finetune.rounded": {"finetune.rounded": True, "finetune.init_from": "m"},
+    "finetune.init_strict": {"finetune.init_strict": True, "finetune.init_from": "m"},
+    "finetune.init_from": {"finetune.init_from": "m"},
 }
 """For each setting that cannot change, a change of it."""
 

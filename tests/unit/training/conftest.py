@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import TINY_NANO, write_photos
 
-from hpcmbal.core.model import variants
+from hpcmbal.core.model import HPCM, variants
+from hpcmbal.model_files.store import save_model
 from hpcmbal.settings import TrainSettings
 
 
@@ -42,3 +44,15 @@ def tiny_run(tiny_model: None, photos: Path, tmp_path: Path) -> Callable[..., Tr
         return TrainSettings.model_validate(base)
 
     return build
+
+
+@pytest.fixture
+def tiny_start(tiny_model: None, tmp_path: Path) -> Path:
+    """A model file of the tiny network, with latents that are not all zero, to start trainings from."""
+    torch.manual_seed(11)
+    network = HPCM("hpcm-nano")
+    assert network.rate_gains is not None
+    network.rate_gains.log_gain.data += 1.0
+    path = tmp_path / "start.safetensors"
+    save_model(path, "hpcm-nano", network.state_dict())
+    return path

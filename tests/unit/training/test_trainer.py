@@ -124,7 +124,7 @@ BALANCINGS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("recipe", [*preset_names(), *BALANCINGS])
-def test_every_recipe_goes_on_bit_for_bit(tiny_model: None, photos: Path, tmp_path: Path, recipe: str) -> None:
+def test_every_recipe_goes_on_bit_for_bit(tiny_start: Path, photos: Path, tmp_path: Path, recipe: str) -> None:
     """Stopped in the middle, in the second epoch, between two updates of the balancing."""
     if recipe == "torchjd":
         pytest.importorskip("torchjd", reason="the extra hpcmbal[torchjd] is not installed")
@@ -140,6 +140,10 @@ def test_every_recipe_goes_on_bit_for_bit(tiny_model: None, photos: Path, tmp_pa
         "output.log_every": 1,
         "output.validate_every": 4,
     }
+    if recipe.startswith(("finetune", "distill")):
+        changes["finetune.init_from"] = str(tiny_start)
+    if recipe == "distill-nano":
+        changes["finetune.teacher"] = str(tiny_start)
 
     def settings(name: str) -> TrainSettings:
         preset = "standard-nano" if recipe in BALANCINGS else recipe

@@ -1,0 +1,105 @@
+"""Which parameters a training moves, and at which rates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from hpcmbal.core.model import HPCM
+from hpcmbal.core.model.parts import ENCODER, PARTS, depths, matching, part_of
+from hpcmbal.core.optim.rate_factors import apply_rate_factors
+from hpcmbal.errors import SettingsError, setting
+
+if TYPE_CHECKING:
+    from hpcmbal.settings import FineTuneSettings, TrainSettings
+
+
+class TrainedPart(NamedTuple):
+    """What a training does with a part of the network.
+
+    Attributes:
+        name: One of `PARTS`.
+        trained: How many numbers of it learn.
+        frozen: How many stay as they are.
+        lowest, highest: Peak learning rates of those that learn; 0 if none does.
+    """
+
+    name: str
+    trained: int
+    frozen: int
+    lowest: float
+    highest: float
+
+    def __str__(self) -> str:
+        """For people: `g_a: 345,000 at 0.0001, 200 frozen`."""
+        if not self.trained:
+            return f"{self.name}: {self.frozen:,} frozen"
+        rates = f"{self.highest:g}" if self.lowest == self.highest else f"{self.lowest:.2g} to {self.highest:g}"
+        return f"{self.name}: {self.trained:,} at {rates}" + (f", {self.frozen:,} frozen" if self.frozen else "")
+
+
+def rate_factors(settings: FineTuneSettings, model: nn.Module) -> dict[str, float]:
+    """The factor of the learning rate of every parameter by name; 0: it is frozen.
+
+    Raises:
+        SettingsError: A pattern matches nothing, has no effect, or everything is frozen.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    factors = {name: settings.layer_decay**depth for name, depth in depths(model).items()}
+    frozen = {name for pattern in settings.freeze for name in matching(pattern, names)}
+    if settings.rounded:
+        encoder = [pattern for pattern in ENCODER if any(name.startswith(pattern) for name in names)]
+        frozen |= {name for pattern in encoder for name in matching(pattern, names)}
+    own: dict[str, float] = {}
+    for pattern, factor in settings.learning_rates.items():
+        found = matching(pattern, names)
+        if frozen.issuperset(found):
+            raise SettingsError(f"{setting('finetune.learning_rates')}: all of '{pattern}' is frozen; leave it out.")
+        own |= dict.fromkeys(found, factor)
+    factors = {name: 0.0 if name in frozen else factor * own.get(name, 1.0) for name, factor in factors.items()}
+    if not any(factors.values()):
+        raise SettingsError(
+            f"{setting('finetune.freeze')}: everything is frozen, nothing would learn. Leave parts out."
+        )
+    return factors
+
+
+def freeze_parameters(model: nn.Module, factors: dict[str, float]) -> None:
+    """Take the gradients from all that is frozen: no optimiser will see it, whatever state it keeps."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(factors[name] > 0)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, model: nn.Module, factors: dict[str, float]) -> None:
+    """Give every parameter its own rate."""
+    apply_rate_factors(optimizer, {parameter: factors[name] for name, parameter in model.named_parameters()})
+
+
+def freeze_part(model: nn.Module, part: str) -> None:
+    """Stop the training of a part that has learnt so far; its optimiser state rests."""
+    for name, parameter in model.named_parameters():
+        if part_of(name) == part:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+
+
+def trained_parts(settings: TrainSettings) -> list[TrainedPart]:
+    """What a training does with each part of its network.
+
+    Raises:
+        SettingsError: See `rate_factors`.
+    """
+    with torch.device("meta"):
+        model = HPCM(settings.model.name)
+    factors = rate_factors(settings.finetune, model)
+    rate, found = settings.optimizer.learning_rate, []
+    for part in PARTS:
+        sizes = {name: p.numel() for name, p in model.named_parameters() if part_of(name) == part}
+        rates = [rate * factors[name] for name in sizes if factors[name]]
+        if sizes:
+            trained = sum(size for name, size in sizes.items() if factors[name])
+            frozen = sum(sizes.values()) - trained
+            found.append(TrainedPart(part, trained, frozen, min(rates, default=0.0), max(rates, default=0.0)))
+    return found
