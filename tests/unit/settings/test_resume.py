@@ -81,4 +81,5 @@ def test_under_a_preset_images_and_seed_are_the_checkpoints(saved: TrainSettings
     assert resumed_base(saved, preset=True) == {
         "data": {"train": saved.data.train, "val": None, "drawn_fraction": 0.0},
         "training": {"seed": 0},
+        "finetune": saved.finetune.model_dump(),
     }
