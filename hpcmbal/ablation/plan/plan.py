@@ -11,7 +11,6 @@ from hpcmbal.ablation.plan.points import LMBDA, curve_lambdas, is_variable_rate,
 from hpcmbal.ablation.plan.run_key import run_key, training_key
 from hpcmbal.ablation.plan.study import Arm, Study
 from hpcmbal.errors import CheckpointError, HpcmbalError, MissingExtraError
-from hpcmbal.model_files.find import find_model
 from hpcmbal.settings import TrainSettings, load_train_settings, read_preset
 from hpcmbal.settings.layers import Entry, Layer, merge
 from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source, check_none
@@ -142,9 +141,12 @@ def _missing(arm: Arm) -> HpcmbalError | None:
     if arm.changes.get("balancing.name") == "torchjd" and importlib.util.find_spec("torchjd") is None:
         return MissingExtraError(f"Arm '{arm.name}'", "torchjd")
     teacher = arm.changes.get("finetune.teacher")
+    if not isinstance(teacher, str):
+        return None
+    from hpcmbal.model_files.find import find_model  # brings torch, which the help of `ablate` need not wait for
+
     try:
-        if isinstance(teacher, str):
-            find_model(teacher)
+        find_model(teacher)
     except CheckpointError as error:
         return CheckpointError(f"Arm '{arm.name}' needs its teacher. {error}")
     return None
