@@ -2,6 +2,7 @@
 #
 #   make demo    train a small model for about two minutes and write a picture of what it does
 #   make test    unit and integration tests, without the slow ones
+#   make check-cuda   tests that need a CUDA device, then steps/s and memory into docs/gpu.md
 #   make check   format, lint, types and every test: what CI runs
 #   make format  rewrite the sources in the project's format
 
@@ -16,7 +17,7 @@ SOURCES := hpcmbal tests benchmarks
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format format-check lint types test-all build clean
+.PHONY: help venv demo test check check-cuda format format-check lint types test-all build clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +40,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow'
+
+check-cuda: $(STAMP)
+	$(BIN)/python -m pytest -m cuda tests/cuda
+	$(BIN)/python benchmarks/gpu_training.py --write docs/gpu.md
 
 # The tests come last so that pytest's summary is the last thing on the screen.
 check: format-check lint types test-all

@@ -92,6 +92,11 @@ class TrainingSettings(Section):
     )
     channels_last: bool = Field(True, description="Store images and weights with the channels innermost (faster).")
     compile: bool = Field(False, description="Compile the network with torch.compile (slow start, faster steps).")
+    deterministic: bool = Field(
+        False,
+        description="Only kernels that give the same bits every time, which CUDA's do not otherwise: for exact resume "
+        "there; slower.",
+    )
     num_threads: int | None = Field(None, ge=1, description="CPU threads of torch; its own choice if not given.")
     device: str = Field(
         "auto",

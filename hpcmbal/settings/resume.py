@@ -97,6 +97,7 @@ ON_RESUME: dict[str, OnResume] = {
     "training.precision": OnResume.NEW,
     "training.channels_last": OnResume.NEW,
     "training.compile": OnResume.NEW,
+    "training.deterministic": OnResume.NEW,
     "training.num_threads": OnResume.NEW,
     "training.device": OnResume.NEW,
     "output.save_path": OnResume.NEW,

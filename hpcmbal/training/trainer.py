@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -96,6 +97,9 @@ def train(
     """
     if settings.training.num_threads is not None:
         torch.set_num_threads(settings.training.num_threads)
+    if settings.training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it first works
+        torch.use_deterministic_algorithms(True)
     started = time.monotonic() if started is None else started
     device_type = choose_device(settings.training.device).type
     with joined_world(device_type) as world:
