@@ -176,7 +176,8 @@ class BalancedStep:
         """
         if self.ranks is None:
             return tasks
-        return tasks + (self.ranks.average(tasks.detach().clone()) - tasks.detach())
+        # In this order, so that the values are the mean to the last bit, and the same on every rank.
+        return tasks - tasks.detach() + self.ranks.average(tasks.detach().clone())
 
     def _backward(self, losses: TaskLosses | Tensor, tasks: Tensor, scale: float) -> str | None:
         """Add one batch's gradients; returns what is wrong with its losses, if the balancer saw that."""

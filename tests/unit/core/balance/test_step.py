@@ -99,6 +99,19 @@ def test_every_rank_sees_the_mean_losses_and_gradients():
     torch.testing.assert_close(parameter.detach(), 3 - 0.01 * 2 * gradient)
 
 
+@pytest.mark.parametrize("start", [3.0, 0.1, 1e-8, 1e8])
+def test_what_ranks_share_is_the_same_on_each_to_the_last_bit(start):
+    class Agreed(TwoRanks):
+        def average(self, tensor):
+            return tensor.copy_(torch.tensor([1 / 3, 1e-5], dtype=torch.float64))
+
+    balancer = Recorder(wanted=False)
+    parameter, evaluate, step = problem(balancer, ranks=Agreed(1.0))
+    parameter.data.fill_(start)
+    outcome = step([evaluate, evaluate], 0)
+    assert outcome.tasks.tolist() == balancer.seen[0][1].tolist() == [1 / 3, 1e-5]
+
+
 def test_ranks_cannot_compare_gradients():
     with pytest.raises(SettingsError, match="compares the tasks' gradients.*one process"):
         problem(Recorder(compares_gradients=True), ranks=TwoRanks(1.0))
