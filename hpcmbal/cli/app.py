@@ -116,6 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = DEBUG_FLAG in arguments or bool(os.environ.get(DEBUG_VARIABLE))
     # CompressAI scripts functions when it is imported; users can do nothing about torch calling that deprecated.
     warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+    # Pillow warns of damaged metadata in words and places of its own; what it means for a picture is told by ours.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         _run([argument for argument in arguments if argument != DEBUG_FLAG])
     except SystemExit as leaving:

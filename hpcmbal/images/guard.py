@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ SINGLE_PICTURE_FORMATS = frozenset({"MPO", "PSD"})
 _NEW_SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 _REDUCED = 1
 _CANON_RAW = b"CR"
+
+_PIXELS_IN_BOMB = re.compile(r"\((\d+) pixels\)")
 
 _guard_lock = threading.Lock()
 _limits_in_use: list[int] = []
@@ -121,7 +124,8 @@ def _opened(data: bytes, pixel_limit: int, formats: tuple[str, ...]) -> Iterator
                 f"{file_kind(data)}. Convert it, or remove it."
             ) from error
         if isinstance(error.__cause__, Image.DecompressionBombError):
-            raise DataError(pixel_limit_error("more", pixel_limit)) from error
+            count = _PIXELS_IN_BOMB.search(str(error.__cause__))
+            raise DataError(pixel_limit_error(f"{int(count[1]):,}" if count else "more", pixel_limit)) from error
         raise
     with image:
         yield image

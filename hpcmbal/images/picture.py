@@ -135,8 +135,9 @@ def flattened(picture: Picture, background: tuple[int, int, int]) -> Picture:
     pixels = picture.pixels
     if picture.gray and not gray:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    colour = np.array(background[0] if gray else background, dtype=np.uint32)
-    alpha = (picture.alpha if gray else picture.alpha[:, :, None]).astype(np.uint32)
+    # 16 bits hold it: the two products add up to 255 * 255 at most.
+    colour = np.array(background[0] if gray else background, dtype=np.uint16)
+    alpha = (picture.alpha if gray else picture.alpha[:, :, None]).astype(np.uint16)
     mixed = (pixels * alpha + colour * (255 - alpha) + 127) // 255
     return replace(picture, pixels=mixed.astype(np.uint8), alpha=None)
 

@@ -142,7 +142,9 @@ def _options(picture: Picture, image_format: str, notes: list[str]) -> dict[str,
         else:
             lost.append(name)
     if lost:
-        notes.append(f"{image_format} cannot hold the picture's {' and '.join(lost)}; left out.")
+        *others, last = lost
+        names = f"{', '.join(others)} and {last}" if others else last
+        notes.append(f"{image_format} cannot hold the picture's {names}; left out.")
     return options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ def test_symbols_that_differ_are_an_error_and_no_picture(tiny: Any, data: bytes)
     segments[2] = Segment(segments[2].data, (segments[2].symbols_crc or 0) ^ 4)
     with pytest.raises(BitstreamError, match="Segment s2 decodes to other symbols than were encoded"):
         decompress_container(Container(container.header, tuple(segments)), tiny)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "WEBP", "GIF"])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_images_are_not_changed_and_give_equal_bytes(image_format: str, loaded: bool) -> None:
+    """A photograph with an orientation was stored upright the first time, and sideways the second."""
+    values = np.random.default_rng(0).integers(0, 4, (20, 30, 3), dtype=np.uint8) * 60
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.fromarray(values).save(file, image_format, exif=exif)
+    with Image.open(file) as image:
+        if loaded:
+            image.load()
+        first = compress(image, mode="lossless")
+        before = image.tobytes(), dict(image.info), dict(image.getexif())
+        assert compress(image, mode="lossless") == first
+        assert before == (image.tobytes(), dict(image.info), dict(image.getexif()))
+    assert decompress(first).size == ((30, 20) if image_format == "GIF" else (20, 30))
 
 
 def test_images_beyond_the_format_are_refused(tiny: Any) -> None:
