@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from hpcmbal.ablation.analysis.statistics import estimate
+from hpcmbal.ablation.analysis.statistics import mean_estimate
 
 STUDIES, RESAMPLES = 20_000, 400
 SEEDS = (3, 5, 10)
@@ -31,7 +31,7 @@ SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Values]] = {
 
 def paired_t(differences: Values) -> float:
     """By the project's own code."""
-    intervals = [estimate(row.tolist()).interval() or (0.0, 0.0) for row in differences]
+    intervals = [mean_estimate(row.tolist()).interval() or (0.0, 0.0) for row in differences]
     return float(np.mean([low <= 0 <= high for low, high in intervals]))
 
 

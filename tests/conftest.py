@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,17 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread for torch: results do not depend on the machine, and small tensors are faster without a pool."""
+    """What tests start from, on every machine and however they were started.
+
+    One thread for torch: results do not depend on the machine, and small tensors are faster without a pool. Signals as
+    on a terminal: in the background of a script SIGINT is ignored, and in every process that tests start it would be.
+    """
     del config
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     import torch
 
     torch.set_num_threads(1)

@@ -9,7 +9,7 @@ from hpcmbal.ablation.analysis.bd_effect import BdEffect, bd_effect
 from hpcmbal.ablation.analysis.effect import METRICS, Effect, J, Metric, paired_effect
 from hpcmbal.ablation.analysis.over_steps import OverSteps, effects_over_steps
 from hpcmbal.ablation.analysis.pairs import LeftOut, Pair, Place, RunIndex, index_runs, pair_runs, places, unusable
-from hpcmbal.ablation.analysis.statistics import Estimate, estimate
+from hpcmbal.ablation.analysis.statistics import Estimate, mean_estimate
 from hpcmbal.ablation.analysis.verdict import Evidence, Verdict, judge
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.errors import DataError
@@ -107,7 +107,7 @@ class StudyComparison:
     over_steps: tuple[OverSteps, ...] = ()
 
 
-def compare(records: Sequence[RunRecord], arms: Sequence[str], reference: str) -> StudyComparison:
+def compare_arms(records: Sequence[RunRecord], arms: Sequence[str], reference: str) -> StudyComparison:
     """Compare every arm with the reference, paired by seed and lambda; verdicts are about the longest horizon.
 
     Args:
@@ -190,7 +190,7 @@ def _means(index: RunIndex, arms: Sequence[str], lambdas: Sequence[float]) -> li
             runs = [run for (where, _), run in sorted(index[arm].items()) if where == lmbda and unusable(run) is None]
             if runs:
                 values = {metric.key: _values(metric, runs) for metric in METRICS}
-                found = {key: estimate(column) for key, column in values.items() if column}
+                found = {key: mean_estimate(column) for key, column in values.items() if column}
                 means.append(ArmMeans(arm, lmbda, found, values, tuple(run.seed for run in runs)))
     return means
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hpcmbal.ablation.analysis.pairs import Pair
-from hpcmbal.ablation.analysis.statistics import CONFIDENCE, Estimate, estimate, mean_by_seed
+from hpcmbal.ablation.analysis.statistics import CONFIDENCE, Estimate, mean_by_seed, mean_estimate
 from hpcmbal.ablation.run.records import RunRecord
 
 
@@ -111,7 +111,7 @@ def paired_effect(metric: Metric, pairs: Iterable[Pair]) -> Effect | None:
 def effect_of_seeds(metric: Metric, by_seed: Mapping[int, float], pairs: int) -> Effect:
     """Effect from one difference for each seed, on the scale of analysis; at least one."""
     shown = tuple((seed, metric.shown(value)) for seed, value in by_seed.items())
-    return Effect(metric, estimate(list(by_seed.values())), shown, pairs)
+    return Effect(metric, mean_estimate(list(by_seed.values())), shown, pairs)
 
 
 def percent(log_ratio: float) -> float:

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 from hpcmbal.ablation.analysis.bd_effect import bd_logs
 from hpcmbal.ablation.analysis.effect import BD_RATE, Effect, J, Metric, effect_of_seeds, percent
 from hpcmbal.ablation.analysis.pairs import Pair, Place, RunIndex, index_runs, pair_runs, unusable
-from hpcmbal.ablation.analysis.statistics import Estimate, estimate, mean_by_seed
+from hpcmbal.ablation.analysis.statistics import Estimate, mean_by_seed, mean_estimate
 from hpcmbal.ablation.analysis.wording import counted, interval_text, signed
 from hpcmbal.ablation.run.records import RunRecord
 
@@ -136,7 +136,7 @@ def _slope(logs: Mapping[int, Logs]) -> Estimate | None:
     x = [math.log10(horizon) for horizon in logs]
     centred = [value - fmean(x) for value in x]
     spread = math.fsum(value**2 for value in centred)
-    return estimate(
+    return mean_estimate(
         [
             math.fsum(dx * found[seed] for dx, found in zip(centred, logs.values(), strict=True)) / spread
             for seed in seeds
@@ -235,7 +235,7 @@ def _equal_steps(
     )
     if mean.bound or any(found.bound for found in by_seed.values()):
         return mean
-    steps = estimate([math.log(found.steps) for found in by_seed.values()])
+    steps = mean_estimate([math.log(found.steps) for found in by_seed.values()])
     low, high = (math.exp(end) for end in steps.interval() or (math.nan, math.nan))
     if math.isnan(low):
         return EqualSteps(math.exp(steps.mean))

@@ -60,13 +60,13 @@ class Estimate:
         return _t_tails(self.mean / self.standard_error, self.replicates - 1)
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def mean_estimate(values: Sequence[float]) -> Estimate:
     """Mean and standard error of independent values, at least one.
 
-    >>> found = estimate([1.0, 2.0, 3.0])
+    >>> found = mean_estimate([1.0, 2.0, 3.0])
     >>> found.mean, [round(end, 3) for end in found.interval()]
     (2.0, [-0.484, 4.484])
-    >>> estimate([1.0]).interval() is None
+    >>> mean_estimate([1.0]).interval() is None
     True
     """
     count = len(values)

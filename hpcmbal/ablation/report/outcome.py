@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.ablation.analysis.comparison import StudyComparison, compare
+from hpcmbal.ablation.analysis.comparison import StudyComparison, compare_arms
 from hpcmbal.ablation.plan.plan import Plan
 from hpcmbal.ablation.report.study_report import write_study_report
 from hpcmbal.ablation.report.tables import json_object, markdown, results_csv
@@ -20,7 +20,7 @@ RESULTS = "results"
 
 def compare_study(plan: Plan, records: Sequence[RunRecord]) -> StudyComparison:
     """The arms of a study against its reference."""
-    return compare(records, plan.arms, plan.study.reference_arm)
+    return compare_arms(records, plan.arms, plan.study.reference_arm)
 
 
 def write_outcome(comparison: StudyComparison, plan: Plan, notes: Sequence[str], folder: Path) -> list[Path]:

@@ -50,7 +50,7 @@ def write_study_report(comparison: StudyComparison, study: Mapping[str, object],
     """Write `figures/` and `report.html` into a study's folder, and return what was written.
 
     Args:
-        comparison: From `compare`.
+        comparison: From `compare_arms`.
         study: Fields of the `Study`, and `notes` (what it is too small for); other keys are ignored.
         folder: The study's, with the logs of its runs.
 

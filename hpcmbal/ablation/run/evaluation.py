@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.ablation.run.records import Sample
+from hpcmbal.ablation.run.records import ImageResult
 from hpcmbal.core.device import choose_device
 from hpcmbal.core.loss import RateDistortionLoss
 from hpcmbal.data import ImageSource
@@ -19,7 +19,7 @@ from hpcmbal.training.validation import score_images
 
 def evaluate_run(
     folder: Path, settings: TrainSettings, images: ImageSource, lambdas: Sequence[float]
-) -> dict[float, tuple[Sample, ...]]:
+) -> dict[float, tuple[ImageResult, ...]]:
     """Code every image, whole, with the weights of the run's newest checkpoint, at each of `lambdas`.
 
     The checkpoint's weights are the moving average where there is one. Rates are estimated from likelihoods;
@@ -41,12 +41,12 @@ def evaluate_run(
     """
     model = load_network(find_model(folder)).to(choose_device(settings.training.device))
     loss = RateDistortionLoss(metric=settings.loss.metric)
-    samples: dict[float, list[Sample]] = {lmbda: [] for lmbda in lambdas}
+    samples: dict[float, list[ImageResult]] = {lmbda: [] for lmbda in lambdas}
     for turn, (name, values) in enumerate(score_images(model, loss, images, lambdas)):
         kept = {key: float(values[key]) for key in ("bpp", "mse", "psnr_db", "j")}
         if not all(map(math.isfinite, kept.values())):
             raise NumericalError(f"The trained network gave NaN or infinity for {name}: the training diverged.")
-        samples[lambdas[turn % len(lambdas)]].append(Sample(_short_name(name, settings.data.val), **kept))
+        samples[lambdas[turn % len(lambdas)]].append(ImageResult(_short_name(name, settings.data.val), **kept))
     return {lmbda: tuple(found) for lmbda, found in samples.items()}
 
 

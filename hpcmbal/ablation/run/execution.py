@@ -17,7 +17,7 @@ from hpcmbal.ablation.plan.plan import PlannedRun, cooled_settings
 from hpcmbal.ablation.plan.run_key import differences, training_key
 from hpcmbal.ablation.run.evaluation import evaluate_run
 from hpcmbal.ablation.run.record_file import read_records, write_records
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.ablation.run.storage import StudyStorage
 from hpcmbal.data import ImageSource
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError, setting
@@ -204,7 +204,7 @@ def _records(
     run: PlannedRun,
     folder: Path,
     horizon: int | None,
-    samples: Mapping[float, tuple[Sample, ...]],
+    samples: Mapping[float, tuple[ImageResult, ...]],
     *,
     reason: str | None = None,
 ) -> tuple[RunRecord, ...]:

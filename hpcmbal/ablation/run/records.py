@@ -12,7 +12,7 @@ _OF_FILES = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
-class Sample:
+class ImageResult:
     """One evaluation image coded by the trained model, rate estimated from likelihoods.
 
     Attributes:
@@ -60,7 +60,7 @@ class RunRecord:
     reason: str | None
     steps: int
     seconds_per_step: float | None
-    samples: tuple[Sample, ...]
+    samples: tuple[ImageResult, ...]
     folder: str
     horizon: int | None = None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import ImageResult, RunRecord
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def _sizes(images: int) -> list[float]:
     return [1 + 0.4 * (index - (images - 1) / 2) / images for index in range(images)]
 
 
-def _sample(index: int, half: float, lmbda: float) -> Sample:
+def _sample(index: int, half: float, lmbda: float) -> ImageResult:
     mse = half / (lmbda * 255**2)
-    return Sample(f"{index}.png", half, mse, -10 * math.log10(mse), 2 * half)
+    return ImageResult(f"{index}.png", half, mse, -10 * math.log10(mse), 2 * half)
 
 
 @pytest.fixture

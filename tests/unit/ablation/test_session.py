@@ -11,7 +11,7 @@ import pytest
 import hpcmbal
 from hpcmbal.ablation.run.cost import Cost, measure_cost
 from hpcmbal.ablation.run.record_file import write_records
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.ablation.session import PreparedStudy, prepare_study
 from hpcmbal.engines.local import LocalEngine
 from hpcmbal.errors import SettingsError
@@ -28,7 +28,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
                 on_result(index, Cost(0.1, 0.1, 1000, 1000))
                 continue
             run, bad = task.run, (task.run.arm, task.run.seed) == ("decreasing", 1)
-            samples = () if bad else (Sample("x", 1.0, 1e-3, 30.0, 2.0 + run.seed + 0.01 * len(run.arm)),)
+            samples = () if bad else (ImageResult("x", 1.0, 1e-3, 30.0, 2.0 + run.seed + 0.01 * len(run.arm)),)
             status, reason = ("failed", "diverged") if bad else ("done", None)
             record = RunRecord(
                 run.arm, run.lambdas[0], run.seed, run.key, status, reason, 9, 0.1, samples, str(run.folder)

@@ -14,7 +14,7 @@ import pytest
 from hpcmbal.ablation.run.cost import Cost, measure_cost
 from hpcmbal.ablation.run.execution import RunTask, execute_run
 from hpcmbal.ablation.run.record_file import write_records
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.cli.app import main
 from hpcmbal.engines.local import LocalEngine
 
@@ -52,7 +52,7 @@ class Machine:
         run, failed = task.run, self.fails(task)
         j = 2.0 + 0.1 * run.seed + (0.01 if run.arm == "increasing" else 0)
         psnr_db = 30.0 + 5 * math.log10(lmbda / 0.013)
-        samples = () if failed else (Sample("x", j / 2 * lmbda / 0.013, 1e-3, psnr_db, j),)
+        samples = () if failed else (ImageResult("x", j / 2 * lmbda / 0.013, 1e-3, psnr_db, j),)
         status, reason = ("failed", "diverged") if failed else ("done", None)
         return RunRecord(run.arm, lmbda, run.seed, run.key, status, reason, 500, 0.2, samples, str(run.folder), horizon)
 

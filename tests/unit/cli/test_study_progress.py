@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hpcmbal.ablation.plan.plan import PlannedRun, plan_study
 from hpcmbal.ablation.plan.study import build_study
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.cli import study_progress
 from hpcmbal.cli.study_progress import StudyProgress
 
@@ -41,7 +41,7 @@ class Watch:
 
 
 def record(run: PlannedRun, *, failed: bool = False) -> RunRecord:
-    samples = () if failed else (Sample("x", 0.5, 1e-3, 30.0, 1.5),)
+    samples = () if failed else (ImageResult("x", 0.5, 1e-3, 30.0, 1.5),)
     status, reason = ("failed", "not finite [x]") if failed else ("done", None)
     return RunRecord(run.arm, run.lmbda, run.seed, run.key, status, reason, 50, 0.1, samples, str(run.folder))
 

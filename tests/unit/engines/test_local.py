@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -230,6 +231,16 @@ def test_an_interrupted_engine_waits_until_its_processes_have_saved(driver: Any,
     assert (out, err) == ("interrupted\n", "")
     assert {path.name for path in tmp_path.glob("saved-*")} == {f"saved-{pid}" for pid in pids}
     assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.slow
+def test_tests_of_signals_pass_in_the_background_of_a_script(tmp_path: Path) -> None:
+    """A shell without job control starts what goes to the background with SIGINT ignored, and children inherit that."""
+    tests = f"{shlex.quote(__file__)} -k an_interrupted_engine"
+    script = f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider {tests} > out.txt 2>&1 & wait $!"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=environment, timeout=200, check=False)
+    assert done.returncode == 0, (tmp_path / "out.txt").read_text(encoding="utf-8")
 
 
 def test_processes_end_with_an_engine_that_is_killed(driver: Any, tmp_path: Path) -> None:

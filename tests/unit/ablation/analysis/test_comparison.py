@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hpcmbal.ablation.analysis.comparison import StudyComparison, compare
+from hpcmbal.ablation.analysis.comparison import StudyComparison, compare_arms
 from hpcmbal.ablation.analysis.effect import percent
 from hpcmbal.ablation.run.records import RunRecord
 from hpcmbal.errors import DataError
@@ -35,7 +35,7 @@ class TestPlantedTruths:
         effects = {"plain": 0.0, "equal": 0.0, "better": -0.05}
         covered, found = [], {"equal": [], "better": []}
         for _ in range(STUDIES):
-            comparison = compare(study(rng, effects, seeds=seeds), list(effects), "plain")
+            comparison = compare_arms(study(rng, effects, seeds=seeds), list(effects), "plain")
             for item in comparison.comparisons:
                 effect = item.effects["j"]
                 covered.append(effect.low <= percent(effects[item.arm]) <= effect.high)
@@ -52,7 +52,9 @@ class TestPlantedTruths:
         arms = ["plain", "a", "b", "c", "d"]
         raw, corrected = [], []
         for _ in range(500):
-            found = compare(study(rng, dict.fromkeys(arms, 0.0), seeds=3, lambdas=[0.01]), arms, "plain").comparisons
+            found = compare_arms(
+                study(rng, dict.fromkeys(arms, 0.0), seeds=3, lambdas=[0.01]), arms, "plain"
+            ).comparisons
             raw.append(any(item.verdict.p_value < 0.05 for item in found))
             corrected.append(any(item.verdict.finding != "not distinguishable" for item in found))
         assert np.mean(corrected) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 500)
@@ -64,7 +66,7 @@ class TestPlantedTruths:
         covered = []
         for _ in range(150):
             records = study(rng, effects, seeds=4, lambdas=FOUR_LAMBDAS)
-            bd = only(compare(records, list(effects), "plain"), "better").bd.effect
+            bd = only(compare_arms(records, list(effects), "plain"), "better").bd.effect
             covered.append(bd.low <= percent(2 * effects["better"]) <= bd.high)
         assert np.mean(covered) == pytest.approx(0.95, abs=3 * math.sqrt(0.05 * 0.95 / 150))
 
@@ -74,7 +76,7 @@ class TestPairs:
         """Seeds differ by tens of percent, and 1 % is still found."""
         shared_only = noise(shared=0.3, seed=0.0, run=1e-4)
         records = study(np.random.default_rng(1), {"plain": 0.0, "better": -0.01}, seeds=4, noise=shared_only)
-        comparison = compare(records, ["plain", "better"], "plain")
+        comparison = compare_arms(records, ["plain", "better"], "plain")
         effect = only(comparison, "better").effects["j"]
         assert effect.mean == pytest.approx(percent(-0.01), abs=0.02)
         assert effect.high - effect.low < 0.1
@@ -85,12 +87,12 @@ class TestPairs:
     def test_pairs_belong_together_by_seed_not_by_order(self, study: Study) -> None:
         records = study(np.random.default_rng(2), {"plain": 0.0, "other": 0.01}, seeds=4)
         shuffled = [records[index] for index in np.random.default_rng(3).permutation(len(records))]
-        assert compare(shuffled, ["plain", "other"], "plain") == compare(records, ["plain", "other"], "plain")
+        assert compare_arms(shuffled, ["plain", "other"], "plain") == compare_arms(records, ["plain", "other"], "plain")
 
     def test_changing_places_turns_the_sign(self, study: Study) -> None:
         """In logarithms exactly: 10 % more one way is 9.1 % less the other."""
         records = study(np.random.default_rng(4), {"a": 0.0, "b": 0.1}, seeds=3, lambdas=FOUR_LAMBDAS)
-        there, back = compare(records, ["a", "b"], "a"), compare(records, ["a", "b"], "b")
+        there, back = compare_arms(records, ["a", "b"], "a"), compare_arms(records, ["a", "b"], "b")
         for one, other in (
             (only(there, "b").effects["j"], only(back, "a").effects["j"]),
             (only(there, "b").bd.effect, only(back, "a").bd.effect),
@@ -103,31 +105,31 @@ class TestPairs:
         quiet = noise(0.0, 0.0, 0.0)
         small = study(np.random.default_rng(0), {"plain": 0.0, "x": 0.1}, seeds=2, lambdas=[0.001], noise=quiet)
         large = study(np.random.default_rng(0), {"plain": 0.0, "x": -0.1}, seeds=2, lambdas=[0.5], noise=quiet)
-        effect = only(compare(small + large, ["plain", "x"], "plain"), "x").effects["j"]
+        effect = only(compare_arms(small + large, ["plain", "x"], "plain"), "x").effects["j"]
         assert effect.mean == pytest.approx(0.0, abs=1e-9)
 
     def test_a_failed_run_takes_its_partner_with_it_and_nothing_else(self, study: Study) -> None:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0, "b": 0.0}, seeds=3, lambdas=[0.01])
         index = next(i for i, record in enumerate(records) if record.arm == "a" and record.seed == 1)
         broken = [*records[:index], failed(records[index]), *records[index + 1 :]]
-        comparison = compare(broken, ["plain", "a", "b"], "plain")
+        comparison = compare_arms(broken, ["plain", "a", "b"], "plain")
         a, b = only(comparison, "a"), only(comparison, "b")
         assert (a.pairs, b.pairs) == (2, 3)
         assert [(run.arm, run.seed, run.reason) for run in comparison.failed] == [("a", 1, "not finite at step 7")]
         assert [seed for seed, _ in a.effects["j"].by_seed] == [0, 2]
-        assert b.effects == only(compare(records, ["plain", "a", "b"], "plain"), "b").effects
+        assert b.effects == only(compare_arms(records, ["plain", "a", "b"], "plain"), "b").effects
         assert "Of its 3 runs, 1 gave no result" in a.verdict.sentence
 
     def test_a_failed_reference_is_told_from_a_failed_arm(self, study: Study) -> None:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01])
-        comparison = compare([failed(records[0]), *records[1:]], ["plain", "a"], "plain")
+        comparison = compare_arms([failed(records[0]), *records[1:]], ["plain", "a"], "plain")
         (left_out,) = only(comparison, "a").left_out
         assert left_out.reason == "reference: not finite at step 7"
         assert "Of its 3 runs, 1 had no partner in the reference" in only(comparison, "a").verdict.sentence
 
     def test_runs_that_are_not_there_are_listed(self, study: Study) -> None:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01])
-        comparison = compare(records[:-1], ["plain", "a"], "plain")
+        comparison = compare_arms(records[:-1], ["plain", "a"], "plain")
         assert [(run.arm, run.seed, run.reason) for run in comparison.failed] == [("a", 2, "no such run")]
 
     @pytest.mark.parametrize(
@@ -140,13 +142,13 @@ class TestPairs:
     def test_runs_that_do_not_compare_are_left_out(self, study: Study, change: dict[str, object], reason: str) -> None:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01])
         records[-1] = dataclasses.replace(records[-1], **change)
-        item = only(compare(records, ["plain", "a"], "plain"), "a")
+        item = only(compare_arms(records, ["plain", "a"], "plain"), "a")
         assert [run.reason for run in item.left_out] == [reason]
 
     def test_other_images_do_not_compare(self, study: Study) -> None:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01], images=4)
         records[-1] = dataclasses.replace(records[-1], samples=records[-1].samples[:3])
-        (left_out,) = only(compare(records, ["plain", "a"], "plain"), "a").left_out
+        (left_out,) = only(compare_arms(records, ["plain", "a"], "plain"), "a").left_out
         assert left_out.reason == "evaluated on other images than the reference (1 are not in both)"
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0])
@@ -154,7 +156,7 @@ class TestPairs:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01])
         (sample,) = records[-1].samples
         records[-1] = dataclasses.replace(records[-1], samples=(dataclasses.replace(sample, j=value),))
-        (left_out,) = only(compare(records, ["plain", "a"], "plain"), "a").left_out
+        (left_out,) = only(compare_arms(records, ["plain", "a"], "plain"), "a").left_out
         assert left_out.reason == "not finite or not positive: j"
 
 
@@ -164,14 +166,14 @@ class TestBdRate:
         records = study(
             np.random.default_rng(6), {"plain": 0.0, "a": -0.05}, seeds=3, lambdas=FOUR_LAMBDAS, noise=quiet
         )
-        item = only(compare(records, ["plain", "a"], "plain"), "a")
+        item = only(compare_arms(records, ["plain", "a"], "plain"), "a")
         assert item.bd.effect.mean == pytest.approx(percent(-0.1), rel=0.02)
         assert [seed for seed, _ in item.bd.effect.by_seed] == [0, 1, 2]
         assert item.verdict.metric == "bd_rate"
 
     def test_three_lambdas_are_too_few(self, study: Study) -> None:
         records = study(np.random.default_rng(6), {"plain": 0.0, "a": -0.05}, seeds=3, lambdas=FOUR_LAMBDAS[:3])
-        item = only(compare(records, ["plain", "a"], "plain"), "a")
+        item = only(compare_arms(records, ["plain", "a"], "plain"), "a")
         assert (item.bd.effect, item.bd.unavailable) == (None, "3 lambdas, 4 are needed")
         assert item.verdict.metric == "j"
 
@@ -180,7 +182,7 @@ class TestBdRate:
         index = next(i for i, r in enumerate(records) if (r.arm, r.seed, r.lmbda) == ("a", 1, FOUR_LAMBDAS[2]))
         (sample,) = records[index].samples
         records[index] = dataclasses.replace(records[index], samples=(dataclasses.replace(sample, psnr_db=5.0),))
-        item = only(compare(records, ["plain", "a"], "plain"), "a")
+        item = only(compare_arms(records, ["plain", "a"], "plain"), "a")
         (refusal,) = item.bd.refused
         assert refusal.seed == 1
         assert "'arm' is not monotonic" in refusal.reason
@@ -189,7 +191,7 @@ class TestBdRate:
 
     def test_when_half_the_seeds_are_refused_j_decides(self, study: Study) -> None:
         records = study(np.random.default_rng(7), {"plain": 0.0, "a": 0.0}, seeds=2, lambdas=FOUR_LAMBDAS)
-        item = only(compare([failed(records[0]), *records[1:]], ["plain", "a"], "plain"), "a")
+        item = only(compare_arms([failed(records[0]), *records[1:]], ["plain", "a"], "plain"), "a")
         assert [refusal.reason for refusal in item.bd.refused] == [
             "results of both arms at 3 of 4 lambdas, 4 are needed"
         ]
@@ -201,20 +203,20 @@ class TestRefusals:
     def test_the_reference_must_be_an_arm(self, study: Study) -> None:
         records = study(np.random.default_rng(8), {"plain": 0.0}, seeds=1)
         with pytest.raises(DataError, match=r"reference 'other'.*must be one of them"):
-            compare(records, ["plain"], "other")
+            compare_arms(records, ["plain"], "other")
 
     def test_an_arm_is_named_once(self, study: Study) -> None:
         records = study(np.random.default_rng(8), {"plain": 0.0}, seeds=1)
         with pytest.raises(DataError, match=r"every arm must be named once"):
-            compare(records, ["plain", "plain"], "plain")
+            compare_arms(records, ["plain", "plain"], "plain")
 
     def test_no_run_counts_twice(self, study: Study) -> None:
         records = study(np.random.default_rng(8), {"plain": 0.0, "a": 0.0}, seeds=1, lambdas=[0.01])
         again = dataclasses.replace(records[1], folder="elsewhere")
         with pytest.raises(DataError, match=r"Two records of arm 'a' at lambda 0\.01, seed 0: .*'elsewhere'"):
-            compare([*records, again], ["plain", "a"], "plain")
+            compare_arms([*records, again], ["plain", "a"], "plain")
 
     def test_something_must_be_there(self, study: Study) -> None:
         records = study(np.random.default_rng(8), {"plain": 0.0}, seeds=1)
         with pytest.raises(DataError, match=r"none of the 2 records belongs to a, b"):
-            compare(records, ["a", "b"], "a")
+            compare_arms(records, ["a", "b"], "a")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from hpcmbal.ablation.analysis.comparison import StudyComparison, compare
+from hpcmbal.ablation.analysis.comparison import StudyComparison, compare_arms
 from hpcmbal.ablation.analysis.over_steps import EqualSteps, OverSteps, equal_text
 from hpcmbal.ablation.run.records import RunRecord
 
@@ -46,7 +46,7 @@ def over(records: list[RunRecord], *arms: str) -> dict[str, OverSteps]:
 
 
 def compared(records: list[RunRecord], *arms: str) -> StudyComparison:
-    return compare(records, ["plain", *arms], "plain")
+    return compare_arms(records, ["plain", *arms], "plain")
 
 
 def fading(horizon: int) -> float:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hpcmbal.ablation.analysis.statistics import estimate, holm, mean_by_seed, simultaneous_confidence
+from hpcmbal.ablation.analysis.statistics import holm, mean_by_seed, mean_estimate, simultaneous_confidence
 
 VALUES = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 3)), min_size=2, max_size=9).filter(
     lambda values: len(set(values)) > 1
@@ -19,7 +19,7 @@ VALUES = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 3)), min_s
 
 @given(values=VALUES, confidence=st.sampled_from([0.8, 0.95, 0.99]))
 def test_interval_and_p_value_are_those_of_scipy(values: list[float], confidence: float) -> None:
-    found, theirs = estimate(values), stats.ttest_1samp(values, 0.0)
+    found, theirs = mean_estimate(values), stats.ttest_1samp(values, 0.0)
     ends = theirs.confidence_interval(confidence)
     assert found.interval(confidence) == pytest.approx((ends.low, ends.high), rel=1e-6, abs=1e-9)
     assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
@@ -27,19 +27,19 @@ def test_interval_and_p_value_are_those_of_scipy(values: list[float], confidence
 
 @given(values=VALUES)
 def test_the_interval_leaves_out_zero_exactly_when_the_test_rejects(values: list[float]) -> None:
-    low, high = estimate(values).interval(0.95)
-    if abs(estimate(values).p_value - 0.05) > 1e-9:
-        assert (low > 0 or high < 0) == (estimate(values).p_value < 0.05)
+    low, high = mean_estimate(values).interval(0.95)
+    if abs(mean_estimate(values).p_value - 0.05) > 1e-9:
+        assert (low > 0 or high < 0) == (mean_estimate(values).p_value < 0.05)
 
 
 def test_one_value_says_nothing_about_its_spread() -> None:
-    found = estimate([3.0])
+    found = mean_estimate([3.0])
     assert (found.mean, found.interval(), found.half_width(), found.p_value) == (3.0, None, None, None)
 
 
 def test_values_without_spread() -> None:
-    assert estimate([0.0, 0.0, 0.0]).p_value == 1.0
-    assert estimate([2.0, 2.0]).p_value == 0.0
+    assert mean_estimate([0.0, 0.0, 0.0]).p_value == 1.0
+    assert mean_estimate([2.0, 2.0]).p_value == 0.0
 
 
 def test_seeds_weigh_alike_however_many_lambdas_they_have() -> None:
@@ -71,8 +71,8 @@ def test_lambdas_are_no_replicates(seeds: int) -> None:
     rng = np.random.default_rng(seeds)
     lambdas, studies = 4, 1500
     by_seed = rng.normal(size=(studies, seeds, 1)) + 0.5 * rng.normal(size=(studies, seeds, lambdas))
-    right = [estimate(list(study.mean(axis=1))).interval() for study in by_seed]
-    wrong = [estimate(list(study.ravel())).interval() for study in by_seed]
+    right = [mean_estimate(list(study.mean(axis=1))).interval() for study in by_seed]
+    wrong = [mean_estimate(list(study.ravel())).interval() for study in by_seed]
     covers = [np.mean([low <= 0 <= high for low, high in intervals]) for intervals in (right, wrong)]
     assert covers[0] == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / studies))
     assert covers[1] < 0.85

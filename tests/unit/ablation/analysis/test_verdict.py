@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hpcmbal.ablation.analysis.comparison import compare
+from hpcmbal.ablation.analysis.comparison import compare_arms
 from hpcmbal.ablation.analysis.verdict import Verdict
 from hpcmbal.ablation.run.records import RunRecord
 
@@ -20,7 +20,7 @@ FOUR_LAMBDAS = (0.0018, 0.0067, 0.013, 0.025)
 
 def verdict(records: list[RunRecord], arm: str = "a") -> Verdict:
     arms = list(dict.fromkeys(record.arm for record in records))
-    return next(item.verdict for item in compare(records, arms, "plain").comparisons if item.arm == arm)
+    return next(item.verdict for item in compare_arms(records, arms, "plain").comparisons if item.arm == arm)
 
 
 @pytest.mark.parametrize(("effect", "finding"), [(-0.1, "better"), (0.1, "worse")])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpcmbal.ablation.analysis.comparison import compare
+from hpcmbal.ablation.analysis.comparison import compare_arms
 from hpcmbal.ablation.report.study_figures import draw_study_figures
 from hpcmbal.ablation.report.study_logs import j_difference, read_study_logs
 from hpcmbal.ablation.report.study_report import write_study_report
@@ -54,7 +54,7 @@ def records(study: Study) -> list[RunRecord]:
 def test_the_report_answers_first_and_loads_nothing(records: list[RunRecord], tmp_path: Path) -> None:
     for record in records:
         write_log(tmp_path, record, balanced=record.arm == "a")
-    paths = write_study_report(compare(records, ["plain", "a"], "plain"), STUDY, tmp_path)
+    paths = write_study_report(compare_arms(records, ["plain", "a"], "plain"), STUDY, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", page)
     assert len(addresses) == 5
@@ -72,14 +72,14 @@ def test_the_report_answers_first_and_loads_nothing(records: list[RunRecord], tm
 
 
 def test_without_logs_there_are_results_still(records: list[RunRecord], tmp_path: Path) -> None:
-    paths = write_study_report(compare(records, ["plain", "a"], "plain"), STUDY, tmp_path)
+    paths = write_study_report(compare_arms(records, ["plain", "a"], "plain"), STUDY, tmp_path)
     assert {path.stem for path in paths} == {"differences", "rd", "report"}
     assert "The runs left no logs." in paths[-1].read_text(encoding="utf-8")
 
 
 def test_a_study_whose_runs_all_failed_has_a_report(records: list[RunRecord], tmp_path: Path) -> None:
     failed = [dataclasses.replace(r, status="failed", reason="<killed>", samples=()) for r in records]
-    (path,) = write_study_report(compare(failed, ["plain", "a"], "plain"), STUDY, tmp_path)
+    (path,) = write_study_report(compare_arms(failed, ["plain", "a"], "plain"), STUDY, tmp_path)
     page = path.read_text(encoding="utf-8")
     assert "a cannot be compared with plain: no pair of runs has results." in page
     assert page.count("&lt;killed&gt;") == 6
@@ -91,14 +91,14 @@ def test_traces_that_differ_between_arms_are_shown(records: list[RunRecord], tmp
         write_log(tmp_path, record, balanced=True)
     log = tmp_path / records[-1].folder / "logs" / "metrics.jsonl"
     log.write_text(log.read_text(encoding="utf-8").replace("0.006", "0.008"), encoding="utf-8")
-    comparison = compare(records, ["plain", "a"], "plain")
+    comparison = compare_arms(records, ["plain", "a"], "plain")
     assert "gammas" in draw_study_figures(comparison, read_study_logs(comparison, tmp_path))
 
 
 def test_what_batches_do_to_both_arms_is_not_in_the_difference(records: list[RunRecord], tmp_path: Path) -> None:
     for record in records:
         write_log(tmp_path, record, factor=0.9 if record.arm == "a" else 1.0)
-    logs = read_study_logs(compare(records, ["plain", "a"], "plain"), tmp_path)
+    logs = read_study_logs(compare_arms(records, ["plain", "a"], "plain"), tmp_path)
     curves = j_difference(logs, "a", "plain")
     assert len(curves) == 3
     for steps, values in curves:
@@ -110,7 +110,7 @@ def test_logs_of_failed_runs_stay_out(records: list[RunRecord], tmp_path: Path) 
     for record in records:
         write_log(tmp_path, record)
     broken = [dataclasses.replace(records[0], status="failed", reason="x", samples=()), *records[1:]]
-    logs = read_study_logs(compare(broken, ["plain", "a"], "plain"), tmp_path)
+    logs = read_study_logs(compare_arms(broken, ["plain", "a"], "plain"), tmp_path)
     assert len(logs) == 5
     assert (records[0].arm, 0.01, records[0].seed) not in logs
 
@@ -119,7 +119,7 @@ def test_along_the_line_of_equal_j_rate_is_exchanged_at_the_reference_s_lambda(s
     """Images of very different error: PSNR of the mean error is not the mean PSNR, and the line must hold still."""
     records = study(np.random.default_rng(0), {"plain": 0.0, "a": 0.0}, seeds=1, lambdas=[0.01], images=5)
     plain = next(record for record in records if record.arm == "plain")
-    (axes,) = draw_study_figures(compare(records, ["plain", "a"], "plain"), {})["rd"].axes
+    (axes,) = draw_study_figures(compare_arms(records, ["plain", "a"], "plain"), {})["rd"].axes
     line = next(line for line in axes.get_lines() if line.get_label() == "equal J")
     for bpp, psnr_db in zip(*line.get_data(), strict=True):
         factor = 10 ** (-(psnr_db - plain.psnr_db) / 10)
@@ -138,7 +138,7 @@ def test_a_study_with_horizons_shows_its_learning_curves(study: Study, tmp_path:
     ]
     for record in {record.folder: record for record in records}.values():
         write_log(tmp_path, record)
-    comparison = compare(records, ["plain", "a"], "plain")
+    comparison = compare_arms(records, ["plain", "a"], "plain")
     paths = write_study_report(comparison, {**STUDY, "horizons": [100, 1000]}, tmp_path)
     assert {"over-steps", "j"} <= {path.stem for path in paths}
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

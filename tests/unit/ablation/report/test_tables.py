@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from hpcmbal.ablation.analysis.comparison import StudyComparison, compare
+from hpcmbal.ablation.analysis.comparison import StudyComparison, compare_arms
 from hpcmbal.ablation.report.tables import CSV_COLUMNS, json_object, markdown, results_csv, rich_table
 from hpcmbal.ablation.run.records import RunRecord
 
@@ -27,7 +27,7 @@ def comparison(study: Study) -> StudyComparison:
     records = study(np.random.default_rng(0), ARMS, seeds=4, lambdas=FOUR_LAMBDAS)
     records[-1] = dataclasses.replace(records[-1], status="failed", reason="out of memory", samples=())
     records[0] = dataclasses.replace(records[0], seconds_per_step=None)
-    return compare(records, list(ARMS), "plain")
+    return compare_arms(records, list(ARMS), "plain")
 
 
 def rows(comparison: StudyComparison) -> list[dict[str, str]]:
@@ -59,7 +59,7 @@ def test_csv_and_json_agree_to_the_last_digit(comparison: StudyComparison) -> No
 
 def test_json_of_one_seed_holds_no_interval(study: Study) -> None:
     records = study(np.random.default_rng(1), {"plain": 0.0, "a": 0.1}, seeds=1, lambdas=[0.01])
-    document = json.loads(json.dumps(json_object(compare(records, ["plain", "a"], "plain")), allow_nan=False))
+    document = json.loads(json.dumps(json_object(compare_arms(records, ["plain", "a"], "plain")), allow_nan=False))
     (item,) = document["comparisons"]
     assert (item["differences"]["j"]["low"], item["verdict"]["p_holm"]) == (None, None)
     assert document["means"][0]["j"]["low"] is None
@@ -68,7 +68,7 @@ def test_json_of_one_seed_holds_no_interval(study: Study) -> None:
 def test_an_interval_without_end_is_no_number_in_json(study: Study, noise: type) -> None:
     wild = noise(shared=0.0, seed=40.0, run=0.0)
     records = study(np.random.default_rng(2), {"plain": 0.0, "a": 0.0}, seeds=2, lambdas=[0.01], noise=wild)
-    text = json.dumps(json_object(compare(records, ["plain", "a"], "plain")), allow_nan=False)
+    text = json.dumps(json_object(compare_arms(records, ["plain", "a"], "plain")), allow_nan=False)
     assert json.loads(text)["comparisons"][0]["verdict"]["finding"] == "not distinguishable"
 
 
@@ -106,7 +106,7 @@ class TestHorizons:
                 rng, {"plain": 0.0, "a": -0.1 if horizon == 100 else 0.0}, seeds=3, lambdas=FOUR_LAMBDAS
             )
         ]
-        return compare(records, ["plain", "a"], "plain")
+        return compare_arms(records, ["plain", "a"], "plain")
 
     def test_csv_has_the_last_horizon_s_rows_and_one_for_each_earlier(self, comparison: StudyComparison) -> None:
         found = rows(comparison)

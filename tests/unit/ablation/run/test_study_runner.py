@@ -19,7 +19,7 @@ from hpcmbal.ablation.plan.study_size import seed_note, size_notes
 from hpcmbal.ablation.run.cost import Cost, forecast, kind_of, measure_costs, memory_warning
 from hpcmbal.ablation.run.execution import RunStage, RunTask
 from hpcmbal.ablation.run.record_file import read_records, write_records
-from hpcmbal.ablation.run.records import RunRecord, Sample
+from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.ablation.run.run_watch import StudyWatch
 from hpcmbal.ablation.run.storage import LocalStorage
 from hpcmbal.ablation.run.study_lock import study_lock
@@ -43,7 +43,7 @@ def plan() -> Plan:
 
 def record_of(task: RunTask, **changes: Any) -> RunRecord:
     run = task.run
-    sample = Sample("x", 1.0, 0.1, 10.0, 1.0 + run.seed)
+    sample = ImageResult("x", 1.0, 0.1, 10.0, 1.0 + run.seed)
     record = RunRecord(run.arm, run.lmbda, run.seed, run.key, "done", None, 10, 0.1, (sample,), str(run.folder))
     return dataclasses.replace(record, **changes)
 
