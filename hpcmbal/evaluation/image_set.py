@@ -9,11 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
 
-KNOWN_IMAGE_SETS: Mapping[str, str] = {
-    "e70059c744678ad0": "kodak",
-}
-"""Image sets of the literature, by the hash of their pixels."""
-
 
 def image_hash(image: RgbImage) -> str:
     """SHA-256 of an image's size and pixels; a file saved anew without loss keeps it."""
@@ -24,20 +19,6 @@ def image_hash(image: RgbImage) -> str:
 def image_set_hash(image_hashes: Iterable[str]) -> str:
     """One hash for a set of images, whatever their order and names: sixteen hexadecimal digits."""
     return hashlib.sha256("\n".join(sorted(image_hashes)).encode()).hexdigest()[:16]
-
-
-def describe_image_set(image_hashes: Mapping[str, str], folder_name: str) -> dict[str, object]:
-    """What results say about their images: `image_hashes` by name, and what to call the set.
-
-    A folder that holds exactly a set of the literature gets its name; only then can published points be compared.
-    """
-    digest = image_set_hash(image_hashes.values())
-    return {
-        "name": KNOWN_IMAGE_SETS.get(digest, folder_name),
-        "published_set": KNOWN_IMAGE_SETS.get(digest),
-        "hash": digest,
-        "images": dict(image_hashes),
-    }
 
 
 def compare_image_sets(first: Mapping[str, object], second: Mapping[str, object]) -> str | None:
@@ -56,6 +37,12 @@ def compare_image_sets(first: Mapping[str, object], second: Mapping[str, object]
 def image_set_known(meta: Mapping[str, object]) -> bool:
     """Whether a curve says which images it is about; files written by CompressAI do not."""
     return bool(_set_of(meta))
+
+
+def image_set_note(meta: Mapping[str, object]) -> str:
+    """What a reader should know about a curve's images: not verified, or pictures missing; empty if nothing."""
+    note = _set_of(meta).get("note")
+    return note if isinstance(note, str) else ""
 
 
 def image_set_name(meta: Mapping[str, object]) -> str | None:

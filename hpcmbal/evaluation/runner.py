@@ -18,9 +18,10 @@ from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.errors import HpcmbalError
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec, Sample, measure
 from hpcmbal.evaluation.curves.curve import Column, Curve, mean_results
+from hpcmbal.evaluation.data_sets import describe_image_set
 from hpcmbal.evaluation.environment import describe_environment
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
-from hpcmbal.evaluation.image_set import describe_image_set, image_hash
+from hpcmbal.evaluation.image_set import image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
 from hpcmbal.images.image_file import read_rgb
 from hpcmbal.plotting.labels import visible
@@ -41,6 +42,7 @@ class TestImages:
         paths: Their files.
         names: What to call each: its path below the folder.
         hashes: Of each one's pixels.
+        sizes: Width and height of each.
     """
 
     __test__ = False  # not a test, whatever pytest thinks of the name
@@ -49,6 +51,7 @@ class TestImages:
     paths: tuple[Path, ...]
     names: tuple[str, ...]
     hashes: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
 
     @classmethod
     def from_folder(cls, folder: Path, limit: int | None = None) -> TestImages:
@@ -60,11 +63,12 @@ class TestImages:
         paths = ImageFolder(folder).paths[:limit]
         name = visible(folder.resolve().name) + (f" (first {limit})" if limit else "")
         names = _unique([visible(path.relative_to(folder).as_posix()) for path in paths])
-        return cls(name, paths, names, tuple(image_hash(read_rgb(path)) for path in paths))
+        pictures = [_hash_and_size(path) for path in paths]
+        return cls(name, paths, names, tuple(digest for digest, _ in pictures), tuple(size for _, size in pictures))
 
     def describe(self) -> dict[str, object]:
         """For `Curve.meta`."""
-        return describe_image_set(dict(zip(self.names, self.hashes, strict=True)), self.name)
+        return describe_image_set(dict(zip(self.names, self.hashes, strict=True)), self.sizes, self.name)
 
 
 class _Task(NamedTuple):
@@ -227,6 +231,11 @@ class Runner:
         }
         summary = description.get("encoder") or description.get("model") or codec.name
         return Curve(codec.name, mean_results(samples), str(summary), meta, samples)
+
+
+def _hash_and_size(path: Path) -> tuple[str, tuple[int, int]]:
+    image = read_rgb(path)
+    return image_hash(image), (image.shape[1], image.shape[0])
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:

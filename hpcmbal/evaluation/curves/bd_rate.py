@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hpcmbal.errors import DataError
 from hpcmbal.evaluation.curves.curve import METRIC_LABELS, PSNR, Curve
-from hpcmbal.evaluation.image_set import compare_image_sets, image_set_known
+from hpcmbal.evaluation.image_set import compare_image_sets, image_set_known, image_set_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,12 +171,13 @@ def _check_points(curve: Curve, metric: str, prefix: str) -> None:
 def _notes(anchor: Curve, test: Curve, metric: str, overlap_share: float) -> list[str]:
     left_out = [(curve.name, reason) for curve in (anchor, test) for reason in curve.usable(metric).left_out]
     notes = [f"{name}: {reason} left out" for name, reason in left_out]
+    notes += [note for note in [image_set_note(anchor.meta), image_set_note(test.meta)] if note]
     unknown = [curve.name for curve in (anchor, test) if not image_set_known(curve.meta)]
     if unknown:
         notes.append(f"{' and '.join(unknown)}: the file does not say which images; taken to be the same")
     if overlap_share < SMALL_OVERLAP:
         notes.append(f"the common range is only {overlap_share:.0%} of the narrower curve's")
-    return notes
+    return list(dict.fromkeys(notes))
 
 
 def _columns(points: Points) -> tuple[list[float], list[float]]:

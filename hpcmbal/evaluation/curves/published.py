@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.curves.curve_file import curve_from_json
+from hpcmbal.evaluation.data_sets import canonical_name
 from hpcmbal.evaluation.image_set import image_set_name
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def published_curve(name: str, image_set: str = "kodak") -> Curve:
 
 def _curve(entry: dict[str, object]) -> Curve:
     name, source, image_set = (str(entry[key]) for key in ("name", "source", "dataset"))
+    image_set = canonical_name(image_set)
     meta = {
         "kind": "published",
         "source": source,

@@ -156,7 +156,9 @@ def _subtitle(curves: Sequence[Curve]) -> str:
         if isinstance(found, Mapping) and found.get("images"):
             images = _count(len(found["images"]), "image")
             digest = f" (hash {found['hash']})" if found.get("hash") else ""
-            return f"{images} of {found.get('name') or 'a set without a name'}{digest}, {_count(len(curves), 'curve')}"
+            note = f"; {found['note']}" if isinstance(found.get("note"), str) else ""
+            name = found.get("name") or "a set without a name"
+            return f"{images} of {name}{digest}, {_count(len(curves), 'curve')}{note}"
     return _count(len(curves), "curve")
 
 
