@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hpcmbal.cli.text import print_table, tell
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.evaluation import EvalSettings, load_eval_settings
 
@@ -71,6 +71,8 @@ def evaluate_command(
     bootstrap: Annotated[str | None, _option("bootstrap", metavar="NUMBER")] = None,
     limit: Annotated[str | None, _option("limit", metavar="NUMBER")] = None,
     viewer: Annotated[str | None, _option("viewer", metavar="NUMBER")] = None,
+    tables: Annotated[list[str] | None, _option("tables", metavar="FORMATS")] = None,
+    memory: Annotated[bool, _option("memory")] = False,
     workers: Annotated[str | None, _option("workers", "-j", metavar="NUMBER")] = None,
     device: Annotated[str | None, _option("device", metavar="NAME")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Compare stored results; nothing is coded.")] = False,
@@ -100,6 +102,8 @@ def evaluate_command(
         return
     for found in evaluation.sets:
         _show(found)
+    for path in evaluation.tables:
+        tell(f"Table: {path}")
 
 
 def _document(evaluation: Evaluation) -> dict[str, Any]:
@@ -118,13 +122,18 @@ def _document(evaluation: Evaluation) -> dict[str, Any]:
 
 def _show(found: SetResults) -> None:
     from hpcmbal.evaluation.curves.same_images import left_out_lines
+    from hpcmbal.evaluation.report.tables import cost_table
 
     _show_curves([curve for curve in found.shown if curve.samples] or found.shown)
     if found.table is not None:
         _show_table(found.table)
-    for line in left_out_lines(found.left_out):
-        typer.echo(line)
-    typer.echo(f"Report: {found.report}")
+    costs = cost_table(found.shown)
+    if costs is not None:
+        tell(costs.caption)
+        print_table(costs.titles, costs.rows, right=costs.titles[1:])
+    for line in [*found.notes, *left_out_lines(found.left_out)]:
+        tell(line)
+    tell(f"Report: {found.report}")
 
 
 def _teller(bar: Progress) -> Callable[[str, int, int], None]:
@@ -149,7 +158,7 @@ def _show_curves(curves: Sequence[Curve]) -> None:
     for curve in curves:
         columns = [(curve.results.get(key, (None,) * len(curve)), digits) for key, _, digits in shown]
         rows += [[curve.name, *(_number(column[i], digits) for column, digits in columns)] for i in range(len(curve))]
-    _print_table(["curve", *(label for _, label, _ in shown)], rows)
+    print_table(["curve", *(label for _, label, _ in shown)], rows)
 
 
 def _show_table(table: BdTable) -> None:
@@ -157,7 +166,7 @@ def _show_table(table: BdTable) -> None:
     from hpcmbal.evaluation.report.report import interval_text
 
     hashes = ", ".join(f"{METRIC_LABELS[metric]} {digest}" for metric, digest in table.hashes.items())
-    typer.echo(f"\nBD-rate against '{table.anchor}' (hash of its points: {hashes}), {table.interpolation}:")
+    tell(f"BD-rate against '{table.anchor}' (hash of its points: {hashes}), {table.interpolation}:")
     rows = []
     for row in table.rows:
         found = row.comparison
@@ -168,23 +177,7 @@ def _show_table(table: BdTable) -> None:
         interval = interval_text(row) if row.interval else ""
         quality = "" if found.bd_quality_db is None else f"{found.bd_quality_db:+.3f}"
         rows.append([row.test, METRIC_LABELS[row.metric], f"{found.bd_rate_percent:+.2f} %", interval, quality, note])
-    _print_table(["curve", "metric", "BD-rate", "95 % interval", "BD quality", "note"], rows)
-
-
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    if not sys.stdout.isatty():
-        for row in (titles, *rows):
-            typer.echo("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table, markup=False)
+    print_table(["curve", "metric", "BD-rate", "95 % interval", "BD quality", "note"], rows)
 
 
 def _progress() -> Progress:

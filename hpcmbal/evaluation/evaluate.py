@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from hpcmbal.atomic_file import write_text
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
 from hpcmbal.evaluation.codecs.selection import build_anchor, build_models
+from hpcmbal.evaluation.cost import cost_of
 from hpcmbal.evaluation.curves.bd_rate import Interpolation
 from hpcmbal.evaluation.curves.bd_table import BdTable, bd_table, choose_anchor
 from hpcmbal.evaluation.curves.curve import Curve
@@ -22,7 +24,9 @@ from hpcmbal.evaluation.curves.published import published_on
 from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
 from hpcmbal.evaluation.environment import available_cpus
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
+from hpcmbal.evaluation.image_set import image_set_note
 from hpcmbal.evaluation.output import SAMPLES_FILE, check_folder, write_output
+from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_table, cost_table, formatted
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
@@ -59,12 +63,24 @@ class SetResults:
         names = {item.name for item in self.left_out}
         return [curve for curve in self.curves if curve.name not in names]
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know about the images."""
+        notes = [image_set_note(curve.meta) for curve in self.shown]
+        return [f"Images: {note}." for note in dict.fromkeys(notes) if note]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of `evaluate`, one for each image set, in the order of the settings."""
+    """The results of `evaluate`.
+
+    Attributes:
+        sets: One for each image set, in the order of the settings.
+        tables: Files of the tables that were asked for.
+    """
 
     sets: tuple[SetResults, ...]
+    tables: tuple[Path, ...] = ()
 
 
 def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evaluation:
@@ -84,7 +100,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     """
     check_folder(settings.folder, force=settings.force)
     if settings.compare:
-        return Evaluation((_finish(settings, settings.folder, _stored_curves(settings), []),))
+        return _with_tables(settings, [_finish(settings, settings.folder, _stored_curves(settings), [])])
     ExtraMetrics(settings.metrics, settings.weights_dir)  # so that what is missing is told before hours of coding
     models = build_models(settings.model, settings.quality, device=settings.device, estimated=settings.estimate)
     codecs: list[ImageCodec] = [*models, *(build_anchor(name) for name in settings.anchor)]
@@ -99,11 +115,12 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     with _cluster(settings) as cluster:
         measure = partial(_measure, settings, codecs, progress=progress or _silent, cluster=cluster)
         found = [measure(images, folder) for images, folder in zip(image_sets, folders, strict=True)]
-    return Evaluation(
-        tuple(
+    return _with_tables(
+        settings,
+        [
             _finish(settings, folder, [*curves, *others], pictures)
             for folder, (curves, pictures), others in zip(folders, found, published, strict=True)
-        )
+        ],
     )
 
 
@@ -144,12 +161,31 @@ def _measure(
     workers = settings.workers or available_cpus()
     extra = ExtraMetrics(settings.metrics, settings.weights_dir)
     with Runner(images, store, workers=workers, progress=progress, engine=cluster, extra=extra) as runner:
-        curves = [runner.evaluate(codec) for codec in codecs]
+        curves = [_with_cost(codec, runner.evaluate(codec), settings, images) for codec in codecs]
     by_name = {codec.name: codec for codec in codecs}
     progress(_PICTURES, 0, 1)
     pictures = viewer_images(images, by_name, curves, settings.viewer)
     progress(_PICTURES, 1, 1)
     return curves, pictures
+
+
+def _with_cost(codec: ImageCodec, curve: Curve, settings: EvalSettings, images: TestImages) -> Curve:
+    cost = cost_of(codec, curve, images.paths[0] if settings.memory else None)
+    return dataclasses.replace(curve, meta={**curve.meta, "cost": cost.known()})
+
+
+def _with_tables(settings: EvalSettings, sets: Sequence[SetResults]) -> Evaluation:
+    compared = [(found.shown, found.table) for found in sets if found.table is not None]
+    tables = {"bd_rate": bd_rate_table(compared)} if compared else {}
+    costs = cost_table(sets[0].shown)
+    if costs is not None:
+        tables["cost"] = costs
+    paths = []
+    for kind in settings.tables:
+        for name, table in tables.items():
+            paths.append(settings.folder / f"{name}.{EXTENSIONS[kind]}")
+            write_text(paths[-1], formatted(table, kind))
+    return Evaluation(tuple(sets), tuple(paths))
 
 
 def _finish(

@@ -13,7 +13,7 @@ from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import results_csv, results_document
 from hpcmbal.evaluation.curves.same_images import LeftOut, left_out_lines
-from hpcmbal.evaluation.report.figures import draw_figures, further_figures, save_figures
+from hpcmbal.evaluation.report.figures import cost_figures, draw_figures, further_figures, save_figures
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
 from hpcmbal.plotting.labels import visible
@@ -72,7 +72,7 @@ def write_output(
         write_text(folder / BD_FILE, json.dumps(dataclasses.asdict(table), indent=1, ensure_ascii=False))
     names = {item.name for item in left_out}
     shown = [curve for curve in curves if curve.name not in names]
-    figures = draw_figures(shown)
+    figures = {**draw_figures(shown), **cost_figures(shown, table)}
     save_figures(figures, folder / FIGURES_FOLDER)
     write_text(
         folder / REPORT_FILE,

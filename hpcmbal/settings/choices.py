@@ -53,6 +53,9 @@ ANCHORS = (
 EXTRA_METRICS = ("ssimulacra2", "vmaf", "vmaf-neg", "psnr-hvs-m", "iw-ssim", "fsim", "vif", "lpips", "dists")
 """Of evaluations, beside PSNR and MS-SSIM."""
 
+TABLES = ("latex", "markdown", "csv")
+"""Formats of tables to publish."""
+
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 """Of BD-rates."""
 

@@ -69,6 +69,8 @@ class EvalSettings(CommandSettings):
     bootstrap: int = Field(1000, ge=0, description="Resamples of the interval; 0: none.")
     limit: int | None = Field(None, ge=1, description="Only the first images of each folder.")
     viewer: int = Field(3, ge=0, description="Images in the report's comparison viewer.")
+    tables: Names = Field((), description="Tables of BD-rates and costs, to publish: latex, markdown, csv.")
+    memory: bool = Field(False, description="Measure peak memory too, in a process of its own for each codec.")
     workers: int = Field(0, ge=0, description="Processes that code; 0: all CPUs.")
     device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:N.")
     compare: Paths = Field((), description="Stored results (.json) to compare; nothing is coded.")
@@ -85,6 +87,7 @@ class EvalSettings(CommandSettings):
         "metrics": (_CODING,),
         "limit": (_CODING,),
         "viewer": (_CODING,),
+        "memory": (_CODING,),
         "workers": (_CODING, _LOCAL),
         "device": (Condition("model"),),
         "engine": (_CODING,),
@@ -120,6 +123,9 @@ class EvalSettings(CommandSettings):
         if unknown:
             rule = f"'{unknown[0]}' is none{suggestion(unknown[0], choices.EXTRA_METRICS)}; choose from "
             found.append(Contradiction("metrics", rule + ", ".join(choices.EXTRA_METRICS)))
+        formats = [name for name in self.tables if name not in choices.TABLES]
+        if formats:
+            found.append(Contradiction("tables", f"'{formats[0]}' is none; choose from {', '.join(choices.TABLES)}"))
         if self.weights_dir is not None and not {"lpips", "dists"} & set(self.metrics):
             rule = f"is for the metrics lpips and dists; add {setting('metrics', 'lpips')}, or leave it out"
             found.append(Contradiction("weights_dir", rule, ("metrics",)))

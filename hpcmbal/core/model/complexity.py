@@ -23,12 +23,16 @@ class Complexity:
 
     Attributes:
         parameters: Number of trainable parameters.
+        encode_parameters: Of those that encoding reads: all but `g_s`.
+        decode_parameters: Of those that decoding reads: all but `g_a` and `h_a`.
         encode_macs_per_pixel: Of `g_a`, `h_a`, `h_s` and the context walk.
         decode_macs_per_pixel: Of `h_s`, the context walk and `g_s`.
         forward_macs_per_pixel: Of one forward pass in training, where `h_s` and the walk run once.
     """
 
     parameters: int
+    encode_parameters: int
+    decode_parameters: int
     encode_macs_per_pixel: float
     decode_macs_per_pixel: float
     forward_macs_per_pixel: float
@@ -46,8 +50,13 @@ def complexity(variant: Variant) -> Complexity:
     synthesis, _ = _count(model.synthesise, y_hat)
     encode = analysis + hyper_analysis + hyper_synthesis + context
     decode = hyper_synthesis + context + synthesis
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Complexity(parameters, encode, decode, encode + synthesis)
+    parameters, encode_only, decode_only = (
+        sum(parameter.numel() for part in parts for parameter in part.parameters())
+        for parts in ([model], [model.g_a, model.h_a], [model.g_s])
+    )
+    return Complexity(
+        parameters, parameters - decode_only, parameters - encode_only, encode, decode, encode + synthesis
+    )
 
 
 @torch.no_grad()

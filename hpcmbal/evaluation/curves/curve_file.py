@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ OTHERS = "others"
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 """What begins a formula in a spreadsheet."""
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 _OLDER_KEYS = {"psnr": PSNR, "ms-ssim": MS_SSIM, "msssim": MS_SSIM, "ms-ssim-db": MS_SSIM_DB}
 """Names that earlier releases of CompressAI and scripts around it used."""
@@ -69,6 +72,7 @@ class _StoredImageSet(_Stored):
     published_set: str | None = None
     hash: str | None = None
     images: dict[str, str] | None = None
+    note: str | None = None
 
 
 class _StoredCodec(_Stored):
@@ -80,6 +84,8 @@ class _StoredMeta(_Stored):
     kind: str | None = None
     codec: _StoredCodec | None = None
     image_set: _StoredImageSet | None = None
+    environment: dict[str, Any] | None = None
+    cost: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = None
 
 
 class _StoredCurve(BaseModel):
@@ -184,7 +190,8 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.lstrip()[:1] in _FORMULA_STARTS else value
+    starts_formula = isinstance(value, str) and value.lstrip()[:1] in _FORMULA_STARTS
+    return f"'{value}" if starts_formula and not _NUMBER.fullmatch(str(value)) else value
 
 
 def _plain(column: Column) -> list[float | str | None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS, FILE_BYTES, SCALE_KEYS
 from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_METRICS, Curve, role_of
+from hpcmbal.plotting.cost_points import CostPoint, cost_figure
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.rd_curves import (
     MOST_CURVES,
@@ -23,6 +24,13 @@ from hpcmbal.plotting.rd_curves import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from hpcmbal.evaluation.curves.bd_table import BdTable
+
+_COST_AXES = {
+    "decode_seconds_per_megapixel": "Decoding (s per megapixel)",
+    "decode_kmacs_per_pixel": "Decoding (kMAC per pixel)",
+}
 
 _STEM_LETTERS = 80
 """Of a curve's name in a file's name."""
@@ -52,6 +60,26 @@ def draw_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
     if timed:
         figures["time"] = time_figure(timed, _title(curves))
     return figures
+
+
+def cost_figures(curves: Sequence[Curve], table: BdTable | None) -> dict[str, Figure]:
+    """BD-rate in PSNR over what decoding costs, if there are costs of at least two codecs."""
+    if table is None:
+        return {}
+    gains = {row.test: row.comparison.bd_rate_percent for row in table.rows if row.comparison and row.metric == PSNR}
+    gains[table.anchor] = 0.0
+    panels = {}
+    for key, name in _COST_AXES.items():
+        costs = {curve.name: value for curve in curves if (value := _cost(curve, key)) and curve.name in gains}
+        if len(costs) > 1:
+            panels[name] = [CostPoint(label, cost, gains[label]) for label, cost in costs.items()]
+    return {"cost": cost_figure(panels, table.anchor, _title(curves))} if panels else {}
+
+
+def _cost(curve: Curve, key: str) -> float | None:
+    costs = curve.meta.get("cost")
+    value = costs.get(key) if isinstance(costs, dict) else None
+    return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def further_figures(curves: Sequence[Curve]) -> dict[str, Figure]:

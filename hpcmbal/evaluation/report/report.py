@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS
 from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, MS_SSIM, MS_SSIM_DB, PSNR, Curve
 from hpcmbal.evaluation.report.page import figure_html, fill_page, json_html
+from hpcmbal.evaluation.report.tables import cost_table
 from hpcmbal.settings.choices import EXTRA_METRICS
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def render_report(
         "NOTES": "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
         "FIGURES": "".join(figure_html(name, figure) for name, figure in figures.items()),
         "BD_TABLE": _bd_table(table),
+        "COST": _cost_table(curves),
         "SETTINGS": _settings(curves),
         "DATA": _data(curves, viewer),
     }
@@ -74,6 +76,22 @@ def _bd_table(table: BdTable | None) -> str:
         '<div class="scroll"><table><thead><tr><th>Curve</th><th>Metric</th><th class="number">BD-rate %</th>'
         '<th class="number">95 % interval</th><th class="number">BD-quality</th><th>Range</th><th>Notes</th></tr>'
         f"</thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _cost_table(curves: Sequence[Curve]) -> str:
+    table = cost_table(curves)
+    if table is None:
+        return ""
+    heads = "".join(f'<th class="number">{html.escape(title)}</th>' for title in table.titles[1:])
+    rows = []
+    for name, *cells in table.rows:
+        numbers = "".join(f'<td class="number">{cell or "&ndash;"}</td>' for cell in cells)
+        rows.append(f"<tr><td>{html.escape(name)}</td>{numbers}</tr>")
+    return (
+        f'<h2>Cost</h2><p class="note">{html.escape(table.caption)}</p>'
+        f'<div class="scroll" tabindex="0"><table><thead><tr><th>Curve</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
