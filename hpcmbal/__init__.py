@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hpcmbal.codec.files.facts import info
     from hpcmbal.evaluation.evaluate import evaluate
     from hpcmbal.evaluation.find_quality import find_quality
+    from hpcmbal.evaluation.inspect_file import inspect
     from hpcmbal.evaluation.reconstruct_file import reconstruct
     from hpcmbal.model_files.transfer import export_checkpoint, import_checkpoint
     from hpcmbal.plotting.gammas import plot_gammas
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hpcmbal.settings.coding import CompressSettings, DecompressSettings, InfoSettings
     from hpcmbal.settings.evaluation import EvalSettings
     from hpcmbal.settings.find_quality import FindQualitySettings
+    from hpcmbal.settings.inspection import InspectSettings
     from hpcmbal.settings.load import load_train_settings
     from hpcmbal.settings.pictures import PlotGammasSettings, PlotRunSettings, ReconstructSettings
     from hpcmbal.settings.study import StudySettings
@@ -60,6 +62,8 @@ _HOMES = {
     "EvalSettings": "settings.evaluation",
     "find_quality": "evaluation.find_quality",
     "FindQualitySettings": "settings.find_quality",
+    "inspect": "evaluation.inspect_file",
+    "InspectSettings": "settings.inspection",
     "reconstruct": "evaluation.reconstruct_file",
     "ReconstructSettings": "settings.pictures",
     "plot_run": "plotting.run_curves",
@@ -81,6 +85,7 @@ __all__ = [
     "FindQualitySettings",
     "ImportSettings",
     "InfoSettings",
+    "InspectSettings",
     "PlotGammasSettings",
     "PlotRunSettings",
     "ReconstructSettings",
@@ -96,6 +101,7 @@ __all__ = [
     "find_quality",
     "import_checkpoint",
     "info",
+    "inspect",
     "load_model",
     "load_train_settings",
     "plot_gammas",

@@ -38,6 +38,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "info": LazyCommand("hpcmbal.cli.info", "Show what a compressed file says about itself."),
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
     "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
+    "inspect": LazyCommand("hpcmbal.cli.inspect", "Show where a model spends its bits on a photo, and where it errs."),
     "ablate": LazyCommand("hpcmbal.cli.ablate", "Compare variants of a training: seeds, intervals, a verdict."),
     "eval": LazyCommand("hpcmbal.cli.eval", "Measure models and other codecs: curves, BD-rates, a report."),
     "find-quality": LazyCommand("hpcmbal.cli.find_quality", "Find the quality for a wanted rate or PSNR."),

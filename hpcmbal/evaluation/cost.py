@@ -13,7 +13,7 @@ from hpcmbal.core.model.variants import get_variant
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS, FILE_BYTES, ImageCodec
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec
 from hpcmbal.evaluation.curves.curve import BPP, Curve
-from hpcmbal.images.training_image import read_rgb
+from hpcmbal.images.image_file import read_rgb
 
 STATUS = Path("/proc/self/status")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -43,12 +44,29 @@ def fill_page(package: str, template: str, parts: Mapping[str, str]) -> str:
 
 
 def figure_html(alt: str, figure: Figure) -> str:
-    """The figure drawn into the page as SVG."""
-    source = base64.b64encode(figure_bytes(figure, "svg")).decode()
+    """The figure drawn into the page as SVG; a tap, or a key on it, enlarges it and makes it small again."""
     width, height = figure.get_size_inches()
-    wide = ' class="wide"' if width >= min(WIDE_INCHES, WIDE_RATIO * height) else ""
-    style = f'style="max-width: {PIXELS_PER_INCH * width:.0f}px"'
-    return f'<img{wide} {style} alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{source}">'
+    return _enlarging(alt, "svg+xml", figure_bytes(figure, "svg"), (width, height), "")
+
+
+def photo_html(alt: str, png: bytes) -> str:
+    """A figure of photographs as a PNG, which dark pages show as it is; it enlarges like others."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        width, height = image.size
+    return _enlarging(alt, "png", png, (width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), ' class="photo"')
+
+
+def _enlarging(alt: str, kind: str, data: bytes, inches: tuple[float, float], attributes: str) -> str:
+    width, height = inches
+    wide = " wide" if width >= min(WIDE_INCHES, WIDE_RATIO * height) else ""
+    style = f"--ratio: {width / height:.3f}; max-width: {PIXELS_PER_INCH * width:.0f}px"
+    source = base64.b64encode(data).decode()
+    return (
+        f'<details class="figure{wide}" style="{style}"><summary title="Enlarge">'
+        f'<img{attributes} alt="{html.escape(alt)}" src="data:image/{kind};base64,{source}"></summary></details>'
+    )
 
 
 def json_html(value: object) -> str:

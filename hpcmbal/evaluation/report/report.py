@@ -73,7 +73,8 @@ def _bd_table(table: BdTable | None) -> str:
         f'<p class="note">Anchor: <strong>{html.escape(table.anchor)}</strong> (hash of its points: {hashes}). '
         f"Interpolation: {table.interpolation}. Interval: 95 %, bootstrap over images. Negative BD-rate: fewer bits at "
         "equal quality than the anchor.</p>"
-        '<div class="scroll"><table><thead><tr><th>Curve</th><th>Metric</th><th class="number">BD-rate %</th>'
+        '<div class="scroll" tabindex="0"><table><thead><tr><th>Curve</th><th>Metric</th>'
+        '<th class="number">BD-rate %</th>'
         '<th class="number">95 % interval</th><th class="number">BD-quality</th><th>Range</th><th>Notes</th></tr>'
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
@@ -87,7 +88,7 @@ def _cost_table(curves: Sequence[Curve]) -> str:
     rows = []
     for name, *cells in table.rows:
         numbers = "".join(f'<td class="number">{cell or "&ndash;"}</td>' for cell in cells)
-        rows.append(f"<tr><td>{html.escape(name)}</td>{numbers}</tr>")
+        rows.append(f'<tr><td class="name">{html.escape(name)}</td>{numbers}</tr>')
     return (
         f'<h2>Cost</h2><p class="note">{html.escape(table.caption)}</p>'
         f'<div class="scroll" tabindex="0"><table><thead><tr><th>Curve</th>{heads}</tr></thead>'
@@ -96,17 +97,18 @@ def _cost_table(curves: Sequence[Curve]) -> str:
 
 
 def _bd_row(row: BdRow) -> str:
-    start = f"<tr><td>{html.escape(row.test)}</td><td>{METRIC_LABELS[row.metric]}</td>"
+    start = f'<tr><td class="name">{html.escape(row.test)}</td><td class="name">{METRIC_LABELS[row.metric]}</td>'
     found = row.comparison
     if found is None:
-        return f'{start}<td colspan="5">refused: {html.escape(row.refusal)}</td></tr>'
+        return f'{start}<td colspan="5" class="text">refused: {html.escape(row.refusal)}</td></tr>'
     low, high = found.quality_range_db
     quality = "&ndash;" if found.bd_quality_db is None else f"{found.bd_quality_db:+.3f}"
     interval = interval_text(row) if row.interval else "&ndash;"
     notes = [*found.notes, *([] if row.interval else [f"no interval: {row.no_interval}"])]
     return (
         f'{start}<td class="number">{found.bd_rate_percent:+.2f}</td><td class="number">{interval}</td>'
-        f'<td class="number">{quality}</td><td>{low:.2f}..{high:.2f}</td><td>{html.escape("; ".join(notes))}</td></tr>'
+        f'<td class="number">{quality}</td><td class="name">{low:.2f}..{high:.2f}</td>'
+        f'<td class="text">{html.escape("; ".join(notes))}</td></tr>'
     )
 
 

@@ -6,18 +6,23 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from hpcmbal.evaluation.curves.curve import BPP, PSNR, Curve
+from hpcmbal.evaluation.curves.curve import BPP, Curve
 from hpcmbal.images.image_file import read_rgb
+from hpcmbal.images.psnr import psnr_db
 
 if TYPE_CHECKING:
-    from hpcmbal.evaluation.codecs.image_codec import ImageCodec
+    from hpcmbal.evaluation.codecs.image_codec import CodedImage, ImageCodec
+    from hpcmbal.evaluation.find_quality import QualityScale
     from hpcmbal.evaluation.runner import TestImages
     from hpcmbal.images.rgb_image import RgbImage
 
-MAX_SIDE = 1024
+MAX_SIDE = 768
 """Larger images are cropped to their middle, or the report would grow to hundreds of megabytes."""
+
+LEVELS = 3
+"""Rates among which the reader may choose."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,46 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Level:
+    """What can be compared at one rate.
+
+    Attributes:
+        label: The rate, in words.
+        pictures: One for each codec.
+    """
+
+    label: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class ViewerImage:
     """One image of the viewer, with everything that can be compared on it."""
 
     name: str
     width: int
     height: int
-    pictures: tuple[Picture, ...]
+    original: Picture
+    levels: tuple[Level, ...]
+
+
+@runtime_checkable
+class AnyQuality(Protocol):
+    """A codec that can be asked for any quality, not only those of its points."""
+
+    @property
+    def scale(self) -> QualityScale:
+        """All its qualities."""
+        ...
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """Those of its points."""
+        ...
+
+    def code_at(self, image: RgbImage, quality: float) -> CodedImage:
+        """Encode and decode `image`."""
+        ...
 
 
 def viewer_images(
@@ -50,8 +88,9 @@ def viewer_images(
 ) -> list[ViewerImage]:
     """Code the first `count` images again, for their pictures.
 
-    The first curve that was measured here gives the rate: that of its middle point. The others show their point of the
-    nearest rate on the same image.
+    The first curve that was measured here gives the rates: those of a low, the middle and a high point. The others show
+    the nearest rate that they have on the same image: of all their qualities if they can be asked for any, else of
+    their points.
 
     Args:
         images: The test images.
@@ -65,6 +104,30 @@ def viewer_images(
     return [_viewer_image(images, index, codecs, chosen) for index in range(min(count, len(images.paths)))]
 
 
+def nearest_coding(codec: ImageCodec, curve: Curve, image: RgbImage, name: str, bpp: float) -> CodedImage:
+    """The image coded by `codec` at the rate that is nearest to `bpp`, by ratio."""
+    point = nearest_point(curve, name, bpp)
+    if not isinstance(codec, AnyQuality):
+        return codec.code(image, point)
+    scale, pixels = codec.scale, image.shape[0] * image.shape[1]
+    tried: dict[int, CodedImage] = {}
+
+    def rate(number: int) -> float:
+        if number not in tried:
+            tried[number] = codec.code_at(image, scale.at(number))
+        return tried[number].file_bytes * 8 / pixels
+
+    # Between the measured points around the wanted rate, the first quality that exceeds it, and the one before.
+    numbers = [round(abs(quality - scale.lowest) / scale.step) for quality in codec.qualities]
+    known = sorted((number, found or 0.0) for number, found in zip(numbers, curve.samples[name][BPP], strict=True))
+    low = max((number for number, found in known if found <= bpp), default=0)
+    high = min((number for number, found in known if found > bpp), default=scale.count)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if rate(middle) > bpp else (middle, high)
+    return tried[min((low, high), key=lambda number: _ratio(rate(number), bpp))]
+
+
 def nearest_point(curve: Curve, image: str, bpp: float) -> int:
     """The operating point of `curve` whose rate on `image` is nearest to `bpp`, by ratio."""
     rates = curve.samples[image][BPP]
@@ -76,17 +139,23 @@ def _viewer_image(
 ) -> ViewerImage:
     image, name = read_rgb(images.paths[index]), images.names[index]
     first = curves[0].samples[name][BPP]
-    middle = sorted(range(len(first)), key=lambda point: first[point] or 0.0)[len(first) // 2]
-    target = first[middle] or 0.0
-    pictures = [Picture("Original", "Original", _data_uri(image))]
-    for curve in curves:
-        point = middle if curve is curves[0] else nearest_point(curve, name, target)
-        coded = codecs[curve.name].code(image, point)
-        columns = curve.samples[name]
-        caption = f"{curve.name}: {columns[BPP][point]:.4f} bpp, {columns[PSNR][point]:.2f} dB"
-        pictures.append(Picture(curve.name, caption, _data_uri(coded.reconstruction)))
+    order = sorted(range(len(first)), key=lambda point: first[point] or 0.0)
+    shares = [(2 * level + 1) / (2 * LEVELS) for level in range(LEVELS)]
+    points = list(dict.fromkeys(order[int(share * len(order))] for share in shares))
+    levels = []
+    for point in points:
+        target = first[point] or 0.0
+        coded = {curves[0].name: codecs[curves[0].name].code(image, point)}
+        coded |= {curve.name: nearest_coding(codecs[curve.name], curve, image, name, target) for curve in curves[1:]}
+        levels.append(Level(f"{target:.3f} bpp", tuple(_picture(label, image, item) for label, item in coded.items())))
     height, width = _middle(image).shape[:2]
-    return ViewerImage(name, width, height, tuple(pictures))
+    return ViewerImage(name, width, height, Picture("Original", "Original", _data_uri(image)), tuple(levels))
+
+
+def _picture(label: str, image: RgbImage, coded: CodedImage) -> Picture:
+    bpp = coded.file_bytes * 8 / (image.shape[0] * image.shape[1])
+    psnr = psnr_db(image, coded.reconstruction)
+    return Picture(label, f"{label}: {bpp:.4f} bpp, {psnr:.2f} dB", _data_uri(coded.reconstruction))
 
 
 def _ratio(rate: float, target: float) -> float:

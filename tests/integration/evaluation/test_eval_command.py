@@ -199,6 +199,7 @@ def test_names_of_any_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     names = ["a\udcfe.png", r"a\xfe.png", "[red]b.png", "c\n.png", "=d().png"]
     for index, name in enumerate(names):
         Image.fromarray(np.ascontiguousarray(chelsea()[index : index + 32, :32])).save(folder / name)
+    (folder / "a.hpcm").write_bytes(b"HPCM, and damaged: our own files are never test images")
     assert main(["eval", "-d", str(folder), "-a", "jpeg,webp", "-j", "1", "-o", str(tmp_path / "out")]) == 0
     assert "BD-rate against 'jpeg'" in capsys.readouterr().out
     first = results(tmp_path / "out")

@@ -1,0 +1,23 @@
+"""Settings of `hpcmbal inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from hpcmbal.settings.engine import DEVICE_PATTERN
+from hpcmbal.settings.section import CommandSettings
+
+
+class InspectSettings(CommandSettings):
+    """Where a model spends its bits on one picture, and where it errs."""
+
+    image: Path = Field(description="The picture.")
+    model: str = Field(
+        "hpcm-nano", min_length=1, description="Packaged model's name, model file, checkpoint, run or id."
+    )
+    output: Path = Field(Path("inspection"), description="Folder for the maps and the page.")
+    quality: float | None = Field(None, ge=1, le=100, description="Quality 1 to 100, for models of variable rate.")
+    device: str = Field("cpu", pattern=DEVICE_PATTERN, description="Where the model runs: cpu, cuda, cuda:N.")
+    force: bool = Field(False, description="Overwrite outputs that exist.")
