@@ -2,8 +2,9 @@
 #
 #   make demo    train a small model for about two minutes and write a picture of what it does
 #   make test    unit and integration tests, without the slow ones
-#   make check-cuda   tests that need a CUDA device, then steps/s and memory into docs/gpu.md
 #   make check   format, lint, types and every test: what CI runs
+#   make check-cuda   tests that need a CUDA device, then steps/s and memory into docs/gpu.md
+#   make docs    a site of the documents and of the public API, in site/
 #   make format  rewrite the sources in the project's format
 
 SHELL := /bin/bash
@@ -17,7 +18,7 @@ SOURCES := hpcmbal tests benchmarks
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check check-cuda format format-check lint types test-all build clean
+.PHONY: help venv demo test docs check check-cuda format format-check lint types test-all build clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +61,12 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Strict: a broken link or a name without documentation fails.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo 'The site: site/index.html'
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest

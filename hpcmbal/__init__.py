@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from hpcmbal.codec.files.compress import compress_files
     from hpcmbal.codec.files.decompress import decompress_files
     from hpcmbal.codec.files.facts import info
+    from hpcmbal.core.balance.gamma import ScaleGammaManager
+    from hpcmbal.core.balance.hierarchical_balanced import HierarchicalBalanced
+    from hpcmbal.core.loss.hierarchical import AdaptiveHierarchicalLoss, HierarchicalLoss
+    from hpcmbal.core.loss.rate_distortion import RateDistortionLoss
+    from hpcmbal.core.model.hpcm import HPCM
     from hpcmbal.evaluation.evaluate import evaluate
     from hpcmbal.evaluation.find_quality import find_quality
     from hpcmbal.evaluation.inspect_file import inspect
@@ -55,6 +60,12 @@ _HOMES = {
     "InfoSettings": "settings.coding",
     "ablate": "ablation.session",
     "StudySettings": "settings.study",
+    "HPCM": "core.model.hpcm",
+    "RateDistortionLoss": "core.loss.rate_distortion",
+    "HierarchicalLoss": "core.loss.hierarchical",
+    "AdaptiveHierarchicalLoss": "core.loss.hierarchical",
+    "HierarchicalBalanced": "core.balance.hierarchical_balanced",
+    "ScaleGammaManager": "core.balance.gamma",
     "train": "training.trainer",
     "TrainSettings": "settings.train",
     "load_train_settings": "settings.load",
@@ -78,17 +89,23 @@ _HOMES = {
 """Where each public name lives, with its name there if it is another."""
 
 __all__ = [
+    "HPCM",
+    "AdaptiveHierarchicalLoss",
     "CompressSettings",
     "DecompressSettings",
     "EvalSettings",
     "ExportSettings",
     "FindQualitySettings",
+    "HierarchicalBalanced",
+    "HierarchicalLoss",
     "ImportSettings",
     "InfoSettings",
     "InspectSettings",
     "PlotGammasSettings",
     "PlotRunSettings",
+    "RateDistortionLoss",
     "ReconstructSettings",
+    "ScaleGammaManager",
     "StudySettings",
     "TrainSettings",
     "ablate",
