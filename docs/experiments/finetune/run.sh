@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Fine-tuning on real pictures: the packaged model's encoder adapted to pages of text, measured on held-back pages and on
+# Kodak before and after, with files that the packaged decoder reads; then the study of what should learn.
+#   docs/experiments/finetune/run.sh DATA OUT      DATA holds cid22/train, cid22/val and kodak
+# Interrupted, the same command goes on.
+set -euo pipefail
+data=$(realpath "$1") out=$2 here=$(dirname "$0")
+mkdir -p "$out"
+[ -d "$out/pages/held-back" ] || python "$here/pages.py" "$out/pages"
+
+if [ -d "$out/encoder/checkpoints" ]; then
+  hpcmbal train --checkpoint "$out/encoder"
+else
+  hpcmbal train --preset finetune-encoder-nano --train-data "$out/pages/train" --val-data "$out/pages/held-back" \
+    --save-path "$out/encoder"
+fi
+for set in pages kodak; do
+  images=$data/kodak; [ "$set" = pages ] && images=$out/pages/held-back
+  hpcmbal eval --model hpcm-nano --model "adapted=$out/encoder" --data "$images" --bd-anchor hpcm-nano -o "$out/eval-$set"
+done
+
+# Old decoders read the new files: no model is named, so the packaged one decodes.
+hpcmbal compress "$out/pages/held-back" -o "$out/files" --model "$out/encoder" --lossy --skip-existing
+hpcmbal decompress "$out/files" -o "$out/decoded" --skip-existing
+
+# The teacher of one arm; a long training of its own.
+[ -n "${WITHOUT_TEACHER:-}" ] || {
+  if [ -d runs/variable-small/checkpoints ]; then
+    hpcmbal train --checkpoint runs/variable-small
+  else
+    hpcmbal train --preset variable-nano --model-name hpcm-small --train-data "$data/cid22/train" \
+      --val-data "$data/cid22/val" --save-path runs/variable-small
+  fi
+}
+hpcmbal ablate finetune --train-data "$data/cid22/train" --eval-data "$data/cid22/val" -o "$out/study"
