@@ -7,3 +7,6 @@ SCALES = ("s1", "s2", "s3")
 
 SEGMENTS = ("z", *SCALES)
 """The segments of a file: side information, then the scales; each needs those before it."""
+
+Triple = tuple[float, float, float]
+"""One value for each of the scales."""

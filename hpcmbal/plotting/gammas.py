@@ -9,14 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpcmbal.atomic_file import check_outputs, replacement, write_text
-from hpcmbal.core.balance.gamma import (
-    PHASES,
-    SCHEDULES,
-    AdaptiveMultipliers,
-    adaptive_limits,
-    checked_gammas,
-    schedule_multipliers,
-)
+from hpcmbal.core.balance.adaptive_gamma import AdaptiveMultipliers, adaptive_limits
+from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, checked_gammas, schedule_multipliers
 from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,8 @@ class Balancer(Protocol):
     `update(step, before, measure_after)`, `set_progress(fraction)`. A step that is skipped, because something in it was
     not finite, ends after the first.
 
+    A balancer that learns nothing inherits all but `backward` from here.
+
     On another device than the CPU a balancer should not wait for values: what is not finite there flows on, and the
     step drops it. Only `metrics` and `state_dict` have to read.
 
@@ -34,6 +37,7 @@ class Balancer(Protocol):
     task_names: tuple[str, ...]
     compares_gradients: bool
 
+    @abstractmethod
     def backward(self, losses: Tensor, parameters: Sequence[nn.Parameter], scale: float = 1.0) -> None:
         """Add the balanced gradient of `losses` to the parameters' `.grad`.
 
@@ -60,6 +64,7 @@ class Balancer(Protocol):
         Raises:
             NumericalError: A loss is negative or not finite; the message names the task, and nothing was learnt.
         """
+        del step, before, measure_after
 
     def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
         """Tell how much of the training is done.
@@ -68,18 +73,22 @@ class Balancer(Protocol):
             fraction: 0 to 1.
             epoch_losses: Once per epoch, the epoch's mean task losses `[K]`; NaN if no step of it was finite.
         """
+        del fraction, epoch_losses
 
     def metrics(self) -> dict[str, float]:
         """What to log about the last step, by metric name."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """What was learnt, so that `load_state_dict` continues exactly; not how the balancer was configured."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        del state
 
 
-class NoBalancer:
+class NoBalancer(Balancer):
     """The plain sum of the tasks, which is J.
 
     Args:
@@ -95,24 +104,6 @@ class NoBalancer:
         """Gradient of J. Losses that are not finite pass through: the step sees them in the gradient's norm."""
         del parameters
         (losses.sum() * scale).backward()
-
-    def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
-        """Nothing to learn."""
-
-    def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
-        """Nothing depends on progress."""
-
-    def metrics(self) -> dict[str, float]:
-        """Nothing to log."""
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """No state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """No state."""
-        del state
 
 
 def build_none(settings: BalancingSettings, task_names: tuple[str, ...]) -> NoBalancer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.balance.balancer import Balancer
 from hpcmbal.core.balance.gamma import ADAPTIVE, ScaleGammaManager
 from hpcmbal.core.balance.weighting import (
     WEIGHTINGS,
@@ -127,7 +128,7 @@ def logit_gradient(weights: Tensor, delta: Tensor) -> Tensor:
     return weights * (delta - (weights * delta).sum())
 
 
-class FamoBalancer:
+class FamoBalancer(Balancer):
     """Weights K tasks by `softmax(w)`, where `w` learns from what each step did to the tasks.
 
     The gradient is `sum_i a_i grad L_i` with the effective weights `a` of the mode (`WEIGHTINGS`), and with

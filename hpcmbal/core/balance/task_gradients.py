@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hpcmbal.core.balance.balancer import Balancer
 from hpcmbal.core.balance.weighting import EffectiveWeights, TaskLayout
 
 TaskGradients = list[tuple[Tensor, ...]]
 """For each of K tasks, its gradient in every parameter."""
 
 
-class GradientComparing:
+class GradientComparing(Balancer):
     """What balancers share that compare the tasks' gradients anew in every step. Subclasses add `backward`.
 
     Args:
@@ -28,9 +29,6 @@ class GradientComparing:
         self.layout = layout
         self.task_names = layout.names
         self.effective = EffectiveWeights(layout, anneal_from)
-
-    def update(self, step: int, before: Tensor, measure_after: Callable[[], Tensor]) -> None:
-        """Nothing is learnt between steps."""
 
     def set_progress(self, fraction: float, epoch_losses: Tensor | None = None) -> None:
         """Move the annealing."""

@@ -237,6 +237,10 @@ def test_a_length_in_steps_or_epochs_takes_the_place_of_a_presets_time_limit() -
             {"loss.tasks": "five", "balancing.name": "linear", "balancing.gamma_strategy": "cosine"},
             r"balancing.gamma_strategy = cosine: depends on the number of steps",
         ),
+        (
+            {"loss.tasks": "five", "balancing.name": "linear", "balancing.anneal_from": 0.8},
+            r"balancing.anneal_from = 0.8: depends on the number of steps",
+        ),
     ],
 )
 def test_what_needs_a_number_of_steps_is_refused_without_one(overrides: dict[str, object], message: str) -> None:

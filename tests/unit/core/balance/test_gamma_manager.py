@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from hpcmbal.core.balance.gamma import STRATEGIES, ScaleGammaManager, adaptive_limits
+from hpcmbal.core.balance.adaptive_gamma import adaptive_limits
+from hpcmbal.core.balance.gamma import STRATEGIES, ScaleGammaManager
 from hpcmbal.errors import NumericalError, SettingsError
 from hpcmbal.settings.choices import GAMMA_STRATEGIES
 
