@@ -41,18 +41,9 @@ def start(photos: Path) -> Start:
     def run(folder: Path, *arguments: str, steps: int = 500) -> subprocess.Popen[str]:
         command = [sys.executable, "-W", "ignore", "-m", "hpcmbal", "train", "--preset", "standard-nano"]
         command += ["--train-data", str(photos), "--val-data", str(photos), "--save-path", str(folder)]
-        command += [
-            "--batch-size",
-            "1",
-            "--patch-size",
-            "64",
-            "--max-steps",
-            str(steps),
-            "--save-freq",
-            "1",
-            "--device",
-            "cpu",
-        ]
+        command += ["--patch-size", "64", "--max-steps", str(steps), "--device", "cpu"]
+        for flag in ("--batch-size", "--save-freq"):
+            command += [] if flag in arguments else [flag, "1"]
         command += ["--set", "training.num_threads=1", "--set", "output.validate_every=100000", *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
