@@ -114,7 +114,9 @@ def bd_rate(before: list[Point], after: list[Point]) -> float:
         [[getattr(point, key) for point in curve] for curve in (before, after)] for key in ("bpp", "psnr_db")
     )
     return float(
-        bjontegaard.bd_rate(rates[0], psnrs[0], rates[1], psnrs[1], method="pchip", require_matching_points=False)
+        bjontegaard.bd_rate(
+            rates[0], psnrs[0], rates[1], psnrs[1], method="pchip", require_matching_points=False, min_overlap=0
+        )
     )
 
 
