@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make demo` and `make test`; each sets itself up.
 #
 #   make demo    train a small model for about two minutes and write a picture of what it does
-#   make test    unit and integration tests, without the slow ones
+#   make test    unit and integration tests, without the slow ones, on all processors
 #   make check   format, lint, types and every test: what CI runs
 #   make check-cuda   tests that need a CUDA device, then steps/s and memory into docs/gpu.md
 #   make docs    a site of the documents and of the public API, in site/
@@ -40,7 +40,7 @@ demo: $(STAMP)
 	@echo 'Original beside reconstruction: $(DEMO)/demo.png'
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n auto
 
 check-cuda: $(STAMP)
 	$(BIN)/python -m pytest -m cuda tests/cuda

@@ -9,6 +9,7 @@ import resource
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -33,13 +34,15 @@ def umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes, as under `ulimit -f`."""
+    """No file may grow beyond 1,000 bytes, as under `ulimit -f`; pytest's own output may be such a file."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def by_bytes(path: Path, data: bytes) -> None:
@@ -99,16 +102,14 @@ class TestWholeOrNothing:
         assert list(tmp_path.iterdir()) == [path]
 
     @writers
-    @pytest.mark.usefixtures("small_files")
     def test_a_limit_of_the_system_names_the_file(self, tmp_path: Path, write: Writer) -> None:
         path = tmp_path / "file"
-        with pytest.raises(OSError, match="File too large") as caught:
+        with small_files(), pytest.raises(OSError, match="File too large") as caught:
             write(path, bytes(5000))
         assert caught.value.errno == errno.EFBIG
         assert write is by_another_file or caught.value.filename == str(path)
         assert [found.name for found in tmp_path.iterdir() if found.name != "own"] == []
 
-    @pytest.mark.usefixtures("small_files")
     def test_a_limit_is_named_whatever_a_library_makes_of_it(self, tmp_path: Path) -> None:
         def save(file: IO[bytes]) -> None:
             try:
@@ -116,7 +117,8 @@ class TestWholeOrNothing:
             except OSError:
                 raise RuntimeError("unexpected position") from None
 
-        with pytest.raises(OSError, match=r"File too large: .*/file'"), replacement(tmp_path / "file") as file:
+        limit, error = small_files(), pytest.raises(OSError, match=r"File too large: .*/file'")
+        with limit, error, replacement(tmp_path / "file") as file:
             save(file)
         assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,8 @@ ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,149}")
 _NAME_RULE = "should be 1 to 150 letters, digits and . _ = , + -, and begin with a letter or digit"
 
 MAX_ARMS_VARIABLE, MAX_ARMS = "HPCMBAL_MAX_ARMS", 500
-"""Arms beyond which a study was hardly meant; the environment variable raises it."""
+MAX_RESULTS_VARIABLE, MAX_RESULTS = "HPCMBAL_MAX_RESULTS", 20_000
+"""Sizes beyond which a study was hardly meant: arms, and results of all arms, seeds, lambdas and horizons."""
 
 Changes = dict[str, object]
 """What an arm changes: values by path `section.field`."""
@@ -126,6 +127,10 @@ class Study(Section):
         count, limit = self._count_arms(), limit_of(MAX_ARMS_VARIABLE, MAX_ARMS)
         if count > limit:
             return [f"grid: makes {count:,} arms, more than {limit:,}; {MAX_ARMS_VARIABLE} raises this limit"]
+        points = len(self.lambdas or self.qualities or (0,)) * max(1, len(self.horizons))
+        results, limit = count * len(self.seeds) * points, limit_of(MAX_RESULTS_VARIABLE, MAX_RESULTS)
+        if results > limit:
+            return [f"seeds: {results:,} results in all, more than {limit:,}; {MAX_RESULTS_VARIABLE} raises this limit"]
         names = [arm.name for arm in self.variants]
         found = [] if self.arms or self.grid else ["arms: a study needs arms, or a grid of settings"]
         odd = next((name for name in names if not ARM_NAME.fullmatch(name)), None)

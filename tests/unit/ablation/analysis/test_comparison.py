@@ -29,7 +29,7 @@ def only(comparison: StudyComparison, arm: str) -> object:
 
 
 class TestPlantedTruths:
-    @pytest.mark.parametrize("seeds", [3, 5])
+    @pytest.mark.parametrize("seeds", [3, pytest.param(5, marks=pytest.mark.slow)])
     def test_intervals_cover_the_truth_and_equal_arms_are_rarely_told_apart(self, study: Study, seeds: int) -> None:
         rng = np.random.default_rng(seeds)
         effects = {"plain": 0.0, "equal": 0.0, "better": -0.05}
@@ -60,6 +60,7 @@ class TestPlantedTruths:
         assert np.mean(corrected) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 500)
         assert np.mean(raw) > 0.10
 
+    @pytest.mark.slow
     def test_bd_rate_covers_the_truth_too(self, study: Study) -> None:
         rng = np.random.default_rng(9)
         effects = {"plain": 0.0, "better": -0.02}

@@ -23,6 +23,10 @@ ARMS = {
     "balancing": ["none", "linear", "log1p", "log", "qp", "torchjd"],
     "optimizer": ["adam", "cautious", "soap", "muon"],
     "decomposition": ["measured", "fixed", "learned"],
+    "finetune": [
+        *("everything", "layer-wise", "layer-decay", "frozen-entropy-model", "context-only", "encoder-only"),
+        *("per-scale-stopping", "distillation"),
+    ],
 }
 
 
@@ -185,6 +189,7 @@ class TestSizes:
         [
             ({"seeds": 1_000_000_000}, "seeds = 1000000000: are more than 1,000; HPCMBAL_MAX_SEEDS raises this limit"),
             ({"seeds": list(range(2000))}, "are more than 1,000"),
+            ({"seeds": 900, "lambdas": [0.001 * i for i in range(1, 100)]}, "89,100 results in all, more than 20,000"),
             ({"grid": {f"balancing.x{i}": list(range(10)) for i in range(5)}}, "makes 100,000 arms, more than 500"),
             ({"grid": {f"balancing.x{i}": list(range(10)) for i in range(300)}}, "HPCMBAL_MAX_ARMS raises this limit"),
         ],
@@ -224,7 +229,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values=st.dictionaries(st.sampled_from([*Study.model_fields, "other"]), PLAIN, max_size=5))
 def test_any_values_are_a_study_or_problems(values: dict[str, object]) -> None:
     with suppress(SettingsError):

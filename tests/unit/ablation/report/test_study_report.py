@@ -127,6 +127,7 @@ def test_along_the_line_of_equal_j_rate_is_exchanged_at_the_reference_s_lambda(s
         assert bpp + distortion == pytest.approx(plain.j)
 
 
+@pytest.mark.slow
 def test_a_study_with_horizons_shows_its_learning_curves(study: Study, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     records = [

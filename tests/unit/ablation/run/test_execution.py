@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tiny import TINY_NANO, write_photos
 
 from hpcmbal.ablation.plan.plan import PlannedRun, plan_study
@@ -251,6 +253,27 @@ def test_a_record_that_is_none_is_named(tmp_path: Path, text: str) -> None:
         read_records(tmp_path)
 
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+GOOD = {
+    "arm": "a", "lmbda": 0.01, "seed": 0, "key": "k", "status": "done", "reason": None, "steps": 4, "folder": "f",
+    "seconds_per_step": 0.1, "samples": [{"name": "x", "bpp": 1.0, "mse": 0.1, "psnr_db": 10.0, "j": 2.0}],
+}  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.sampled_from(sorted(GOOD)), VALUES, max_size=3))
+def test_whatever_a_record_holds_it_is_one_or_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    (tmp_path / RECORD_FILE).write_text(json.dumps([{**GOOD, **changes}]), encoding="utf-8")
+    with suppress(CheckpointError):
+        (record,) = read_records(tmp_path)
+        assert math.isfinite(record.lmbda)
+        assert all(isinstance(sample.bpp, float) for sample in record.samples)
+
+
 class TestVariableRate:
     """One training, and a record for every point of its curve."""
 
@@ -324,7 +347,7 @@ class TestHorizons:
         }
         assert StudyWatch(tmp_path, [run]).steps() == {run.name: 6}
 
-    @pytest.mark.parametrize("stops", [(1, 3), (3,), (2,), (4,)])
+    @pytest.mark.parametrize("stops", [(1, 3), *(pytest.param((n,), marks=pytest.mark.slow) for n in (2, 3, 4))])
     def test_interrupted_anywhere_it_ends_with_the_same_records(
         self, run: PlannedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
     ) -> None:
