@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -109,7 +108,7 @@ def load_teacher(settings: TrainSettings, student: HPCM, device: torch.device) -
     wanted = settings.finetune.teacher
     if wanted is None:
         return None
-    network = load_network(find_model(Path(wanted) if Path(wanted).exists() else wanted)).to(device)
+    network = load_network(find_model(wanted)).to(device)
     if settings.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
     return Teacher(network, settings.finetune.distill or DistillSettings(), student)
