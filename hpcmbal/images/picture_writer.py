@@ -131,7 +131,12 @@ def _options(picture: Picture, image_format: str, notes: list[str]) -> dict[str,
     for name, value in (("ICC profile", picture.icc), ("EXIF", picture.exif), ("XMP", picture.xmp)):
         if value is None:
             continue
-        option = _option(name, value, image_format, options, notes)
+        try:
+            with decoding():
+                option = _option(name, value, image_format, options, notes)
+        except DataError:  # from a file that nobody vouches for; no format can hold it
+            lost.append(name)
+            continue
         if _is_held(probe, name, value, image_format, option):
             options = {**options, **option}
         elif name == "ICC profile" and _is_held(probe, name, _PROFILE, image_format, {"icc_profile": _PROFILE}):

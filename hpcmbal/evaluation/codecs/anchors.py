@@ -164,9 +164,11 @@ class PillowAnchor:
 
 def _decode(data: bytes) -> RgbImage:
     import numpy as np
-    from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
+    from hpcmbal.images.guard import decoding, opened
+
+    # It has the size of an image that was let in.
+    with opened(data, 2**31) as image, decoding():
         pixels: RgbImage = np.asarray(image.convert("RGB"))
     return pixels
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from hpcmbal.errors import DataError, SettingsError
@@ -182,3 +184,23 @@ def test_nothing_is_said_when_nothing_is_lost() -> None:
         warnings.simplefilter("error")
         write_picture(FULL, ".png")
         write_picture(Picture(RGB, SOFT), ".webp")
+
+
+BLOCKS = st.binary(max_size=80) | st.binary(max_size=80).map(lambda data: b"Exif\0\0II*\0\x08\0\0\0\2\0" + data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    exif=BLOCKS,
+    icc=st.binary(min_size=1, max_size=40),
+    xmp=st.binary(min_size=1, max_size=40),
+    extension=st.sampled_from([".png", ".jpg", ".webp", ".tif", ".avif", ".bmp", ".jp2"]),
+)
+def test_metadata_from_files_that_nobody_vouches_for_end_in_a_picture(
+    exif: bytes, icc: bytes, xmp: bytes, extension: str
+) -> None:
+    """A compressed file may hold any bytes as EXIF, ICC profile and XMP; the picture is written all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = write_picture(Picture(GRAY[:16, :16], None, icc, exif, xmp), extension)
+        assert read(data).pixels.shape[:2] == (16, 16)
