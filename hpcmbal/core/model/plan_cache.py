@@ -9,8 +9,9 @@ from typing import Generic, Protocol, TypeVar
 
 BUDGET_BYTES = 256 << 20
 """What all plans together may take, in a process."""
-LARGEST_BYTES = BUDGET_BYTES // 8
-"""The largest plan that is kept, of 1.7 megapixels in hpcm-nano: to build a larger one is little beside coding it."""
+LARGEST_BYTES = 8 << 20
+"""The largest plan that is kept, of 0.4 megapixels in hpcm-nano. To build a larger one is little beside coding (5 ms a
+megapixel), and memory from which large plans come and go falls to pieces."""
 
 
 class Sized(Protocol):

@@ -137,11 +137,11 @@ def coding_plan(channels: int, height: int, width: int, *, released: bool, devic
 
 
 def _build(channels: int, height: int, width: int, *, released: bool, device: torch.device) -> CodingPlan:
-    s2_in_y = _flat(_every_second(channels, height, width))
-    s1_in_s2 = _flat(_quad_positions(channels, height // 2, width // 2, _QUAD_ORDER[0]))
+    in_s2 = _every_second(channels, height, width)
+    in_s1 = _quad_positions(channels, height // 2, width // 2, _QUAD_ORDER[0])
+    s2_in_y, s3_new = _flat(in_s2), _flat(~in_s2)
+    s1_in_s2, s2_new = _flat(in_s1), _flat(~in_s1)
     s1_in_y = s2_in_y[s1_in_s2]
-    s2_new = np.setdiff1d(np.arange(s2_in_y.size), s1_in_s2)
-    s3_new = np.setdiff1d(np.arange(channels * height * width), s2_in_y)
 
     s1_steps = _checkerboard(channels, height // 4, width // 4)
     s2_steps = [_flat(_quad_positions(channels, height // 2, width // 2, order)) for order in _QUAD_ORDER[1:]]
