@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hpcmbal.evaluation.find_quality import find_quality
     from hpcmbal.evaluation.inspect_file import inspect
     from hpcmbal.evaluation.reconstruct_file import reconstruct
+    from hpcmbal.interop.onnx.export import export_onnx
     from hpcmbal.model_files.transfer import export_checkpoint, import_checkpoint
     from hpcmbal.plotting.gammas import plot_gammas
     from hpcmbal.plotting.run_curves import plot_run
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from hpcmbal.settings.pictures import PlotGammasSettings, PlotRunSettings, ReconstructSettings
     from hpcmbal.settings.study import StudySettings
     from hpcmbal.settings.train import TrainSettings
-    from hpcmbal.settings.weights import ExportSettings, ImportSettings
+    from hpcmbal.settings.weights import ExportSettings, ImportSettings, OnnxSettings
     from hpcmbal.training.trainer import train
 
 __version__ = "0.1.0"
@@ -85,6 +86,8 @@ _HOMES = {
     "ImportSettings": "settings.weights",
     "export_checkpoint": "model_files.transfer",
     "ExportSettings": "settings.weights",
+    "export_onnx": "interop.onnx.export",
+    "OnnxSettings": "settings.weights",
 }
 """Where each public name lives, with its name there if it is another."""
 
@@ -101,6 +104,7 @@ __all__ = [
     "ImportSettings",
     "InfoSettings",
     "InspectSettings",
+    "OnnxSettings",
     "PlotGammasSettings",
     "PlotRunSettings",
     "RateDistortionLoss",
@@ -115,6 +119,7 @@ __all__ = [
     "decompress_files",
     "evaluate",
     "export_checkpoint",
+    "export_onnx",
     "find_quality",
     "import_checkpoint",
     "info",

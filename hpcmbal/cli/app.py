@@ -48,6 +48,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "plugins": LazyCommand("hpcmbal.cli.plugins", "Show what installed packages add."),
     "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
     "export-checkpoint": LazyCommand("hpcmbal.cli.export_checkpoint", "Write weights as CompressAI's tools read them."),
+    "export-onnx": LazyCommand("hpcmbal.cli.export_onnx", "Write a model's networks as ONNX files."),
 }
 """Every subcommand: one module with a `typer.Typer` named `app`, and one line here."""
 

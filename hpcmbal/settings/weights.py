@@ -1,4 +1,4 @@
-"""Settings of `import-checkpoint` and `export-checkpoint`."""
+"""Settings of `import-checkpoint`, `export-checkpoint` and `export-onnx`."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ class ExportSettings(CommandSettings):
     model: str = Field(min_length=1, description="Packaged model's name, model file, checkpoint, run or id.")
     output: Path = Field(description="The state dict to write (.pth).")
     force: bool = Field(False, description="Overwrite an output that exists.")
+
+
+class OnnxSettings(CommandSettings):
+    """The networks of a model as ONNX files."""
+
+    model: str = Field(min_length=1, description="Packaged model's name, model file, checkpoint, run or id.")
+    output: Path = Field(description="Folder of the .onnx files and of coding.npz.")
+    force: bool = Field(False, description="Overwrite outputs that exist.")
