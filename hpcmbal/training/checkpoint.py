@@ -27,7 +27,8 @@ from torch import Tensor
 
 from hpcmbal import __version__
 from hpcmbal.atomic_file import folder_replacement, replacement, write_text
-from hpcmbal.errors import CheckpointError, SettingsError
+from hpcmbal.errors import CheckpointError, SettingsError, setting
+from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.model_files.torch_file import read_torch_file
 from hpcmbal.settings import TrainSettings
@@ -134,15 +135,19 @@ def list_checkpoints(run: Path) -> list[Path]:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint at `path`, or the newest of the run at `path`.
+    """The checkpoint at `path`, or the newest of the run at `path`; or that of the model of this name (`find_model`).
 
     Raises:
-        CheckpointError: There is none, or it is of a format that this version does not read.
+        CheckpointError: There is none, it is a model alone, or of a format that this version does not read.
     """
     folder = path if (path / MANIFEST_FILE).is_file() else next(reversed(list_checkpoints(path)), None)
     if folder is None:
-        what = "holds no checkpoint" if path.exists() else "does not exist"
-        raise CheckpointError(f"{path} {what}. Give the folder of a run or of one of its checkpoints.")
+        folder = find_model(path).parent
+        if not (folder / MANIFEST_FILE).is_file():
+            raise CheckpointError(
+                f"{path} is a model without the state of its training: there is nothing to resume. Start a new one "
+                f"from it with {setting('finetune.init_from')}, or give the folder of a run or of a checkpoint."
+            )
     manifest = _read_manifest(folder)
     try:
         settings = TrainSettings.stored(manifest.settings)

@@ -163,7 +163,7 @@ def test_a_cuda_device_beyond_the_last_is_refused(refused: Refused, monkeypatch:
 
 def test_a_missing_checkpoint_is_named(refused: Refused, tmp_path: Path) -> None:
     absent = tmp_path / "absent"
-    assert f"{absent} does not exist. Give" in refused(CHECKPOINT, "--checkpoint", str(absent))
+    assert f"There is no model '{absent}'" in refused(CHECKPOINT, "--checkpoint", str(absent))
 
 
 def test_a_checkpoint_of_another_variant_is_refused_and_kept(refused: Refused, trained: Path) -> None:

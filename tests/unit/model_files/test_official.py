@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from hpcmbal.core.model import HPCM, get_variant
-from hpcmbal.core.model.hpcm import CODER_TABLES
+from hpcmbal.core.model import HPCM, LmbdaRange, OneRate, get_variant
+from hpcmbal.core.model.hpcm import CODER_TABLES, rates_entry
 from hpcmbal.errors import CheckpointError, SettingsError
 from hpcmbal.model_files.official import closest_variant, import_official
 
@@ -92,6 +94,53 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path, weights: dict[st
     broken.view(-1)[0] = torch.nan
     with pytest.raises(CheckpointError, match=f"not finite in float32: {key}"):
         import_official(saved(tmp_path, {**weights, key: broken}))
+
+
+STRANGE = {
+    "int64": lambda like: torch.ones(like.shape, dtype=torch.int64),
+    "bool": lambda like: torch.ones(like.shape, dtype=torch.bool),
+    "complex64": lambda like: torch.ones(like.shape, dtype=torch.complex64),
+    "sparse_coo": lambda like: torch.ones(like.shape).to_sparse(),
+    "without values": lambda like: torch.empty(like.shape, device="meta"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_what_cannot_be_weights_is_refused(tmp_path: Path, weights: dict[str, Tensor], kind: str) -> None:
+    key = next(key for key in weights if key.startswith("g_s"))
+    path = saved(tmp_path, {**weights, key: STRANGE[kind](weights[key])})
+    with pytest.raises(CheckpointError, match=rf"holds what cannot be weights: {key} \({kind}\)"):
+        import_official(path)
+
+
+def test_float64_that_float32_does_not_hold_is_refused(tmp_path: Path, weights: dict[str, Tensor]) -> None:
+    key = next(key for key in weights if key.startswith("g_s"))
+    doubles = {name: value.double() for name, value in weights.items()}
+    assert import_official(saved(tmp_path, doubles)).state_dict[key].dtype == torch.float32
+    doubles[key] = doubles[key].fill_(1e39)
+    with pytest.raises(CheckpointError, match=f"not finite in float32: {key}"):
+        import_official(saved(tmp_path, doubles))
+
+
+@pytest.mark.parametrize("rates", [OneRate(0.0483), LmbdaRange(0.004, 0.02)])
+def test_exported_rates_are_imported(tmp_path: Path, weights: dict[str, Tensor], rates: OneRate | LmbdaRange) -> None:
+    entry = rates_entry(HPCM(NANO, rates))
+    assert import_official(saved(tmp_path, {**weights, **entry})).rates == rates
+    assert import_official(saved(tmp_path, weights)).rates == get_variant(NANO).lmbda_range
+    with pytest.raises(CheckpointError, match="of its rates what cannot be: 'lmbda_range' holds two float64 numbers"):
+        import_official(saved(tmp_path, {**weights, "lmbda_range": torch.ones(3)}))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damage_is_refused_in_words(tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(saved(tmp_path, {"means_hyper": torch.arange(4.0), "scales_hyper": torch.ones(4)}).read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.pth"
+    path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    with pytest.raises(CheckpointError, match=r"damaged\.pth"):
+        import_official(path)
 
 
 class Bomb:

@@ -189,3 +189,15 @@ def _seal(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["sha256"]["trainer.pt"] = _sha256(folder / "trainer.pt")
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_checkpoint_is_named_as_a_model_is_and_a_model_alone_cannot_be_resumed(tiny_run: Run) -> None:
+    settings = tiny_run()
+    train(settings)
+    newest = list_checkpoints(settings.output.save_path)[-1]
+    for name in (settings.output.save_path, newest, newest / "model.safetensors"):
+        assert open_checkpoint(name).folder == newest
+    with pytest.raises(CheckpointError, match="hpcm-nano is a model without the state of its training.*init_from"):
+        open_checkpoint(Path("hpcm-nano"))
+    with pytest.raises(CheckpointError, match="There is no model 'nowhere': packaged are:"):
+        open_checkpoint(Path("nowhere"))
