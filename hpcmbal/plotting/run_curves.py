@@ -11,6 +11,8 @@ import numpy as np
 
 from hpcmbal.atomic_file import check_outputs, replacement
 from hpcmbal.errors import DataError
+from hpcmbal.plotting.labels import figure_label
+from hpcmbal.plotting.style import empty_figure, figure_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +49,19 @@ BALANCE_PANELS = (
     Panel("Gamma", "gamma/"),
     Panel("Effective lambda", "lmbda_eff"),
 )
+LINE_COLOURS = {
+    "distortion": "#0072B2",
+    "bpp": "#E69F00",
+    "s1_distortion": "#0072B2",
+    "s1_bpp": "#56B4E9",
+    "s2_distortion": "#D55E00",
+    "s2_bpp": "#E69F00",
+    "s3_bpp": "#009E73",
+    "s1": "#0072B2",
+    "s2": "#D55E00",
+    "s3": "#009E73",
+}
+"""A task, or a scale, has one colour in all panels; those of one scale are akin."""
 TASK_NAMES = ("distortion", "bpp", "s1_distortion", "s1_bpp", "s2_distortion", "s2_bpp", "s3_bpp")
 
 Log = Sequence[Mapping[str, Any]]
@@ -58,24 +73,26 @@ def run_figure(runs: Mapping[str, Log]) -> Figure:
     Args:
         runs: Lines of each run's log, by the name to show.
     """
-    from matplotlib.figure import Figure
-
     panels = _balance_panels(next(iter(runs.values()))) if len(runs) == 1 else []
     rows = 1 + math.ceil(len(panels) / 2)
-    figure = Figure(figsize=(11, 3.8 * rows), layout="constrained")
-    axes = figure.subplots(rows, 2, squeeze=False)
-    for index, (name, log) in enumerate(runs.items()):
-        _draw_j(axes[0, 0], log, "step", name, index)
-        _draw_j(axes[0, 1], log, "time/seconds", name, index)
-    for axis, label in zip(axes[0], ("steps", "seconds"), strict=True):
-        axis.set(xlabel=label, ylabel="J (bpp + λ·255²·MSE)", yscale="log")
-        axis.grid(alpha=0.3, which="both")
-        axis.legend(frameon=False)
-    for place, panel in enumerate(panels, start=2):
-        _draw_panel(axes[place // 2, place % 2], next(iter(runs.values())), panel)
-    if len(panels) % 2:
-        axes[-1, -1].set_axis_off()
-    return figure
+    with figure_style():
+        figure = empty_figure(12.5, 3.8 * rows)
+        axes = figure.subplots(rows, 2, squeeze=False)
+        for index, (name, log) in enumerate(runs.items()):
+            label = "" if len(runs) == 1 else f"{figure_label(name, 40)}, "
+            _draw_j(axes[0, 0], log, "step", label, index)
+            _draw_j(axes[0, 1], log, "time/seconds", label, index)
+        for axis, label in zip(axes[0], ("steps", "seconds"), strict=True):
+            axis.set(xlabel=label, ylabel="J (bpp + λ·255²·MSE)")
+            _logarithmic(axis)
+        _legend_outside(axes[0, 1])
+        for place, panel in enumerate(panels, start=2):
+            _draw_panel(axes[place // 2, place % 2], next(iter(runs.values())), panel)
+        if len(panels) % 2:
+            axes[-1, -1].set_axis_off()
+        title = f"Run{'s' if len(runs) > 1 else ''} {', '.join(runs)}"
+        figure.suptitle(figure_label(title, 110), fontsize=11, fontweight="bold", x=0.01, ha="left")
+        return figure
 
 
 def series(log: Log, name: str, x: str = "step") -> tuple[list[float], list[float]]:
@@ -100,10 +117,10 @@ def _draw_j(axis: Axes, log: Log, x: str, name: str, index: int) -> None:
     if values:
         axis.plot(where, values, color=colour, alpha=0.15, linewidth=0.8)
         window = max(1, len(values) // SMOOTHING_POINTS)
-        axis.plot(where, smoothed(values, window), dash, color=colour, label=f"{name}, training")
+        axis.plot(where, smoothed(values, window), dash, color=colour, label=f"{name}training")
     where, values = series(log, "val/j", x)
     if values:
-        axis.plot(where, values, "o", color=colour, markeredgecolor="white", label=f"{name}, validation")
+        axis.plot(where, values, "o", color=colour, markeredgecolor="white", label=f"{name}validation")
 
 
 def _balance_panels(log: Log) -> list[Panel]:
@@ -127,10 +144,30 @@ def _draw_panel(axis: Axes, log: Log, panel: Panel) -> None:
         if panel.logarithmic:
             values = smoothed(values, max(1, len(values) // SMOOTHING_POINTS))
         label = name.removeprefix(panel.prefix) or name
-        axis.plot(where, values, DASHES[index % len(DASHES)], color=COLOURS[index % len(COLOURS)], label=label)
-    axis.set(title=panel.title, xlabel="steps", yscale="log" if panel.logarithmic else "linear")
+        colour = LINE_COLOURS.get(label, COLOURS[index % len(COLOURS)])
+        axis.plot(where, values, DASHES[index % len(DASHES)], color=colour, label=figure_label(label))
+    axis.set(title=panel.title, xlabel="steps")
+    if panel.logarithmic:
+        _logarithmic(axis)
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False, fontsize="small")
+    _legend_outside(axis)
+
+
+def _logarithmic(axis: Axes) -> None:
+    """With 0.2 and 50 beside the ticks in place of powers of ten, which would be mathematics."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.grid(alpha=0.3, which="both")
+
+
+def _legend_outside(axis: Axes) -> None:
+    """At the right of the axes, where it hides no curve."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
 def plot_run(settings: PlotRunSettings) -> list[str]:

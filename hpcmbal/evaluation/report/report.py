@@ -68,11 +68,14 @@ def _bd_table(table: BdTable | None) -> str:
     if table is None:
         return '<p class="note">Nothing to compare with: add an anchor, published points or a second model.</p>'
     hashes = ", ".join(f"{METRIC_LABELS[metric]} {digest}" for metric, digest in table.hashes.items())
-    rows = "".join(_bd_row(row) for row in table.rows)
+    reasons = {row.no_interval for row in table.rows if row.comparison and not row.interval}
+    common = reasons.pop() if len(reasons) == 1 else ""
+    rows = "".join(_bd_row(row, common) for row in table.rows)
+    interval = f"; where there is none: {html.escape(common)}" if common else ""
     return (
         f'<p class="note">Anchor: <strong>{html.escape(table.anchor)}</strong> (hash of its points: {hashes}). '
-        f"Interpolation: {table.interpolation}. Interval: 95 %, bootstrap over images. Negative BD-rate: fewer bits at "
-        "equal quality than the anchor.</p>"
+        f"Interpolation: {table.interpolation}. Interval: 95 %, bootstrap over images{interval}. Negative BD-rate: "
+        "fewer bits at equal quality than the anchor.</p>"
         '<div class="scroll" tabindex="0"><table><thead><tr><th>Curve</th><th>Metric</th>'
         '<th class="number">BD-rate %</th>'
         '<th class="number">95 % interval</th><th class="number">BD-quality</th><th>Range</th><th>Notes</th></tr>'
@@ -96,7 +99,7 @@ def _cost_table(curves: Sequence[Curve]) -> str:
     )
 
 
-def _bd_row(row: BdRow) -> str:
+def _bd_row(row: BdRow, known: str) -> str:
     start = f'<tr><td class="name">{html.escape(row.test)}</td><td class="name">{METRIC_LABELS[row.metric]}</td>'
     found = row.comparison
     if found is None:
@@ -104,7 +107,8 @@ def _bd_row(row: BdRow) -> str:
     low, high = found.quality_range_db
     quality = "&ndash;" if found.bd_quality_db is None else f"{found.bd_quality_db:+.3f}"
     interval = interval_text(row) if row.interval else "&ndash;"
-    notes = [*found.notes, *([] if row.interval else [f"no interval: {row.no_interval}"])]
+    notes = list(found.notes)
+    notes += [f"no interval: {row.no_interval}"] if not row.interval and row.no_interval != known else []
     return (
         f'{start}<td class="number">{found.bd_rate_percent:+.2f}</td><td class="number">{interval}</td>'
         f'<td class="number">{quality}</td><td class="name">{low:.2f}..{high:.2f}</td>'

@@ -17,6 +17,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not in
 
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select  # noqa: E402
 
 WIDTH, HEIGHT = 320, 240
@@ -107,6 +108,64 @@ def test_the_pictures_can_be_chosen(page: webdriver.Chrome) -> None:
     assert page.find_element(By.ID, "right-caption").text.startswith("webp: ")
     sources = [page.find_element(By.ID, name).get_attribute("src") for name in ("under", "over")]
     assert sources[0] != sources[1]
+
+
+def test_a_rate_can_be_chosen_and_pictures_are_near_it(page: webdriver.Chrome) -> None:
+    Select(page.find_element(By.ID, "left")).select_by_visible_text("jpeg")
+    Select(page.find_element(By.ID, "right")).select_by_visible_text("webp")
+    levels = Select(page.find_element(By.ID, "level"))
+    labels = [option.text for option in levels.options]
+    assert len(labels) == 3
+    for label in labels:
+        levels = Select(page.find_element(By.ID, "level"))
+        levels.select_by_visible_text(label)
+        wanted = float(label.removesuffix(" bpp"))
+        for side in ("left", "right"):
+            caption = page.find_element(By.ID, f"{side}-caption").text
+            assert float(caption.split(": ")[1].split(" bpp")[0]) == pytest.approx(wanted, rel=0.12)
+
+
+def test_differences_are_shown_in_place_of_the_slider(page: webdriver.Chrome) -> None:
+    over = page.find_element(By.ID, "over")
+    assert over.value_of_css_property("mix-blend-mode") == "normal"
+    page.find_element(By.CSS_SELECTOR, "[data-mode='difference']").click()
+    assert over.value_of_css_property("mix-blend-mode") == "difference"
+    assert over.value_of_css_property("clip-path") == "none"
+    page.find_element(By.CSS_SELECTOR, "[data-mode='slider']").click()
+    assert over.value_of_css_property("mix-blend-mode") == "normal"
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_tap_enlarges_a_figure_and_another_makes_it_small_again(
+    chromium: webdriver.Chrome, report: Path, width: int
+) -> None:
+    show(chromium, report, width=width)
+    summary = chromium.find_element(By.CSS_SELECTOR, ".figure summary")
+    before = summary.find_element(By.TAG_NAME, "img").size["width"]
+    summary.click()
+    assert summary.find_element(By.TAG_NAME, "img").size["width"] > 1.5 * before
+    summary.click()
+    assert summary.find_element(By.TAG_NAME, "img").size["width"] == before
+
+
+def test_the_keyboard_reaches_everything(page: webdriver.Chrome) -> None:
+    """Tab by tab: figures, tables, the viewer's choices and its slider, headings, settings."""
+    reached = set()
+    for _ in range(80):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        reached.add(page.execute_script("const e = document.activeElement; return e.id || e.tagName"))
+    assert {"SUMMARY", "BUTTON", "image", "level", "left", "right", "stage", "split", "curve", "sample-box"} <= reached
+    figure = page.find_element(By.CSS_SELECTOR, ".figure summary")
+    figure.send_keys(Keys.ENTER)
+    assert page.find_elements(By.CSS_SELECTOR, ".figure[open]")
+    figure.send_keys(Keys.ENTER)
+
+
+def test_no_row_is_taller_than_its_text_needs(chromium: webdriver.Chrome, report: Path) -> None:
+    """At 390 pixels tables scroll; squeezed columns made rows of ten lines."""
+    show(chromium, report, width=390)
+    script = "return [...document.querySelectorAll('tbody tr')].map(row => row.offsetHeight)"
+    assert max(chromium.execute_script(script)) < 60
 
 
 def test_zoom_enlarges_and_keeps_the_border_in_sight(page: webdriver.Chrome) -> None:

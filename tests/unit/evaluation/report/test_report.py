@@ -7,13 +7,16 @@ import re
 
 import numpy as np
 import pytest
+from skimage.data import chelsea
 
 from hpcmbal.errors import SettingsError
+from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.image_codec import FILE_BYTES, SCALE_KEYS
 from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, PSNR, Curve, mean_results
 from hpcmbal.evaluation.report.figures import draw_figures, scale_rates
 from hpcmbal.evaluation.report.report import render_report
+from hpcmbal.evaluation.report.viewer import nearest_coding
 
 IMAGE_SET = {"name": "<holiday>", "hash": "00ff", "images": {str(i): "00" for i in range(6)}}
 
@@ -94,3 +97,15 @@ def test_rate_by_scale_is_a_mean_of_bits_per_pixel() -> None:
     assert rates["s3"] == [pytest.approx((40 * 8 / 1000 + 120 * 8 / 9000) / 2)]
     assert sum(rates[scale][0] for scale in sizes) == pytest.approx(rates[BPP][0])
     assert scale_rates(curve("jpeg", 1)) == {}
+
+
+@pytest.mark.parametrize("bpp", [0.5, 1.3, 4.0])
+def test_the_viewer_finds_the_nearest_rate_among_all_qualities(bpp: float) -> None:
+    """Not among the eight points of the curve, which may lie far off."""
+    image = np.ascontiguousarray(chelsea()[40:136, 100:228])
+    anchor = PillowAnchor("jpeg", (5.0, 50.0, 95.0))
+    points = [anchor.code(image, point).file_bytes * 8 / (96 * 128) for point in range(3)]
+    jpeg = Curve("jpeg", {BPP: tuple(points)}, samples={"a": {BPP: tuple(points)}})
+    rates = [anchor.code_at(image, float(quality)).file_bytes * 8 / (96 * 128) for quality in range(101)]
+    found = nearest_coding(anchor, jpeg, image, "a", bpp).file_bytes * 8 / (96 * 128)
+    assert max(found, bpp) / min(found, bpp) == pytest.approx(min(max(r, bpp) / min(r, bpp) for r in rates), rel=1e-9)

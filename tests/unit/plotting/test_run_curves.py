@@ -1,0 +1,53 @@
+"""Curves of trainings: one colour for a task in all panels, the run in the title, legends that hide nothing."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from hpcmbal.plotting.run_curves import LINE_COLOURS, TASK_NAMES, run_figure
+
+TASKS = TASK_NAMES[2:]
+
+
+def log(steps: int = 40) -> list[dict[str, float]]:
+    return [
+        {
+            "step": step,
+            "time/seconds": 0.5 * step,
+            "train/j": 2 + math.exp(-step / 10),
+            "gamma/s1": 0.01,
+            "gamma/s2": 0.02,
+        }
+        | {f"weights/{task}": 0.2 + 0.01 * number for number, task in enumerate(TASKS)}
+        | {f"train/{task}": 1.0 / (number + 1) for number, task in enumerate(TASKS)}
+        for step in range(1, steps)
+    ]
+
+
+def test_a_task_has_one_colour_in_all_panels() -> None:
+    figure = run_figure({"hierarchical": log()})
+    colours: dict[str, set[str]] = {}
+    for axes in figure.axes:
+        for line in axes.get_lines():
+            if line.get_label() in LINE_COLOURS:
+                colours.setdefault(line.get_label(), set()).add(line.get_color())
+    assert set(TASKS) <= set(colours)
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*(colours[task] for task in TASKS))) == len(TASKS)
+
+
+def test_the_run_is_in_the_title_and_legends_are_outside() -> None:
+    figure = run_figure({r"$\frac{$ run": log()})
+    FigureCanvasAgg(figure).draw()
+    assert figure.get_suptitle() == r"Run $\frac{$ run"
+    legends = [(axes, axes.get_legend()) for axes in figure.axes if axes.get_legend()]
+    assert len(legends) == 4
+    assert all(legend.get_window_extent().x0 >= axes.bbox.x1 for axes, legend in legends)
+
+
+def test_several_runs_are_named_in_title_and_legend() -> None:
+    figure = run_figure({"adam": log(), "soap": log()})
+    assert figure.get_suptitle() == "Runs adam, soap"
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["adam, training", "soap, training"]
