@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpcmbal.cli.text import say
-from hpcmbal.cli.words import studies
+from hpcmbal.cli.words import Words, completing, presets, studies
 from hpcmbal.errors import HpcmbalError, setting
 from hpcmbal.settings.check import build
 from hpcmbal.settings.flags import option_of
@@ -43,10 +43,15 @@ app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_c
 _STUDY, _CLUSTER = "Study", "Cluster"
 
 
-def _option(field: str, *short: str, metavar: str | None = None, panel: str | None = _STUDY) -> Any:
+def _option(
+    field: str, *short: str, metavar: str | None = None, panel: str | None = _STUDY, words: Words | None = None
+) -> Any:
     """The option of a setting: its name with dashes, its help the field's description."""
     text = StudySettings.model_fields[field].description
-    return typer.Option(str(option_of(field)), *short, metavar=metavar, help=text, rich_help_panel=panel)
+    complete = None if words is None else completing(words)
+    return typer.Option(
+        str(option_of(field)), *short, metavar=metavar, help=text, rich_help_panel=panel, autocompletion=complete
+    )
 
 
 @app.command("ablate", epilog=EXAMPLES, no_args_is_help=True)
@@ -56,13 +61,13 @@ def ablate_command(
         typer.Argument(
             metavar="STUDY",
             help=f"{', '.join(studies()[:-1])}; or grid, with the FILE of your own study.",
-            autocompletion=studies,
+            autocompletion=completing(studies),
         ),
     ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="With grid: the study's .yaml file.")] = None,
     *,
     long: Annotated[bool, _option("long", panel=None)] = False,
-    base_preset: Annotated[str | None, _option("base_preset", metavar="NAME")] = None,
+    base_preset: Annotated[str | None, _option("base_preset", metavar="NAME", words=presets)] = None,
     lambdas: Annotated[str | None, _option("lambdas", metavar="X,X,...")] = None,
     qualities: Annotated[str | None, _option("qualities", metavar="Q,Q,...")] = None,
     seeds: Annotated[str | None, _option("seeds", metavar="N")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -116,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = DEBUG_FLAG in arguments or bool(os.environ.get(DEBUG_VARIABLE))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold bytes that no encoding has
     # CompressAI scripts functions when it is imported; users can do nothing about torch calling that deprecated.
     warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
     # Pillow warns of damaged metadata in words and places of its own; what it means for a picture is told by ours.

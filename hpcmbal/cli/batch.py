@@ -14,12 +14,13 @@ import typer
 from hpcmbal.cli.text import error_text, print_table, say
 from hpcmbal.codec.files.batch import Batch, ExistingOutputError, Watcher
 from hpcmbal.codec.files.job import Outcome
-from hpcmbal.errors import setting
+from hpcmbal.errors import SettingsError, setting
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from hpcmbal.codec.files.plan import Plan
+    from hpcmbal.settings.coding import FilesSettings
 
 EXIT_INTERRUPTED = 130
 EXIT_OS_ERROR = 1
@@ -69,7 +70,12 @@ def batch_view() -> Iterator[BatchView]:
 
     console = Console(stderr=True)
     with Progress(
-        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     ) as progress:
         view = BatchView(progress)
         try:
@@ -82,6 +88,16 @@ def batch_view() -> Iterator[BatchView]:
                 sys.stderr.flush()
                 os._exit(EXIT_INTERRUPTED)
             raise
+
+
+def check_json(settings: FilesSettings, *, as_json: bool) -> None:
+    """Refuse `--json` where standard output is for the file itself.
+
+    Raises:
+        SettingsError: It is.
+    """
+    if as_json and settings.writes_stream:
+        raise SettingsError("--json and the file itself would both go to standard output. Give --output a name.")
 
 
 def report(batch: Batch, *, as_json: bool, describe: Callable[[Outcome], str]) -> None:

@@ -14,6 +14,7 @@ import typer
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
+from hpcmbal.cli.words import completing
 from hpcmbal.errors import shown_value
 from hpcmbal.settings import CommandSettings, Source
 from hpcmbal.settings.check import build
@@ -123,7 +124,7 @@ def _parameter(name: str, field: FieldInfo, look: Look) -> inspect.Parameter:
     text = _help(field.description or "", field.default, required=field.is_required())
     choices = _choices(field.annotation)
     complete = look.complete or ((lambda _: choices) if choices else None)
-    completion = None if complete is None else _completion(complete)
+    completion = None if complete is None else completing(complete)
     if look.argument:
         info: Any = typer.Argument(metavar=look.metavar or name.upper(), help=text, autocompletion=completion)
     else:
@@ -176,12 +177,3 @@ def _help(description: str, default: object, *, required: bool) -> str:
     if required or default in (None, False, ()):
         return text
     return f"{text} [dim]{escape(f'[default: {shown_value(default)}]')}[/dim]"
-
-
-def _completion(words: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
-    """As Typer wants it: a function of what was typed so far, by the parameter's name."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [word for word in words(incomplete) if word.startswith(incomplete)]
-
-    return complete

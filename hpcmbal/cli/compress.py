@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpcmbal.cli.batch import batch_view, psnr_text, quality_text, report
+from hpcmbal.cli.batch import batch_view, check_json, psnr_text, quality_text, report
 from hpcmbal.cli.command import CLUSTER_LOOKS, AsJson, Look, command_app, settings_command
 from hpcmbal.cli.text import say
 from hpcmbal.cli.words import packaged_models
@@ -47,6 +47,7 @@ def compress(settings: CompressSettings, as_json: AsJson = False) -> None:
     """Compress images. Alpha, ICC profile, EXIF and XMP are kept; drawings are kept exactly where that is smaller."""
     from hpcmbal.codec.files.compress import compress_files
 
+    check_json(settings, as_json=as_json)
     with batch_view() as view:
         batch = compress_files(settings, view)
     if settings.total and not as_json:

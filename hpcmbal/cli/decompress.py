@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpcmbal.cli.batch import batch_view, report
+from hpcmbal.cli.batch import batch_view, check_json, report
 from hpcmbal.cli.command import AsJson, Look, command_app, settings_command
 from hpcmbal.cli.compress import FILES_LOOKS
 from hpcmbal.codec.files.job import STREAM, Outcome
@@ -34,6 +34,7 @@ def decompress(settings: DecompressSettings, as_json: AsJson = False) -> None:
     """Decompress files to images."""
     from hpcmbal.codec.files.decompress import decompress_files
 
+    check_json(settings, as_json=as_json)
     with batch_view() as view:
         batch = decompress_files(settings, view)
     report(batch, as_json=as_json, describe=_describe)

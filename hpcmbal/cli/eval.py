@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpcmbal.cli.text import print_table, tell
+from hpcmbal.cli.words import Words, anchors, completing, evaluations, packaged_models
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.evaluation import EvalSettings, load_eval_settings
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hpcmbal.evaluation.curves.curve import Curve
     from hpcmbal.evaluation.evaluate import Evaluation, SetResults
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -39,10 +40,23 @@ hpcmbal eval --compare eval/results.json compressai.json --bd-anchor jpeg
 _CLUSTER = "Cluster"
 
 
-def _option(field: str, *short: str, metavar: str | None = None, panel: str | None = None) -> Any:
+def _option(
+    field: str,
+    *short: str,
+    metavar: str | None = None,
+    panel: str | None = None,
+    words: Words | None = None,
+) -> Any:
     """The option of a setting: its name with dashes, its help the field's description."""
     help_text = EvalSettings.model_fields[field].description
-    return typer.Option("--" + field.replace("_", "-"), *short, metavar=metavar, help=help_text, rich_help_panel=panel)
+    return typer.Option(
+        "--" + field.replace("_", "-"),
+        *short,
+        metavar=metavar,
+        help=help_text,
+        rich_help_panel=panel,
+        autocompletion=None if words is None else completing(words),
+    )
 
 
 @app.command("eval", epilog=EXAMPLES)
@@ -51,17 +65,22 @@ def evaluate_command(
     files: Annotated[list[Path] | None, typer.Argument(help="With --compare: results files (.json).")] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="An evaluation of presets/evaluations, or a .yaml file."),
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="An evaluation of presets/evaluations, or a .yaml file.",
+            autocompletion=completing(evaluations),
+        ),
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any setting; may be repeated.")
     ] = None,
-    model: Annotated[list[str] | None, _option("model", "-m", metavar="CHECKPOINT")] = None,
+    model: Annotated[list[str] | None, _option("model", "-m", metavar="CHECKPOINT", words=packaged_models)] = None,
     data: Annotated[list[Path] | None, _option("data", "-d", metavar="FOLDER")] = None,
     output: Annotated[Path | None, _option("output", "-o", metavar="FOLDER")] = None,
     force: Annotated[bool, _option("force")] = False,
     estimate: Annotated[bool, _option("estimate")] = False,
-    anchor: Annotated[list[str] | None, _option("anchor", "-a", metavar="NAMES")] = None,
+    anchor: Annotated[list[str] | None, _option("anchor", "-a", metavar="NAMES", words=anchors)] = None,
     published: Annotated[str | None, _option("published", metavar="SET")] = None,
     quality: Annotated[str | None, _option("quality", "-q", metavar="NUMBERS")] = None,
     metrics: Annotated[list[str] | None, _option("metrics", metavar="NAMES")] = None,

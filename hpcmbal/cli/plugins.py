@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
 
+from hpcmbal.cli.text import print_table
 from hpcmbal.settings.plugins import PLUGIN_KINDS, installed_plugins
 
 app = typer.Typer(
@@ -16,7 +16,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="A plug-in is a line in a package's pyproject.toml; docs/plugins.md has one in twenty lines.",
+    epilog="[bold]Example[/bold]: hpcmbal plugins list. A plug-in is a line in a package's pyproject.toml; "
+    "docs/plugins.md has one in twenty lines.",
 )
 
 
@@ -36,17 +37,4 @@ def list_plugins(as_json: Annotated[bool, typer.Option("--json", help="Write JSO
         kinds = ", ".join(f"hpcmbal.{kind}" for kind in PLUGIN_KINDS)
         typer.echo(f"No plug-ins are installed. Packages offer them as entry points in the groups {kinds}.")
         return
-    if not sys.stdout.isatty():
-        for plugin in found:
-            typer.echo(f"{plugin.kind}\t{plugin.name}\t{plugin.package}\t{plugin.problem}")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("Kind", "Name", "Package", "Note"):
-        table.add_column(title)
-    for plugin in found:
-        table.add_row(*map(Text, (plugin.kind, plugin.name, plugin.package, plugin.problem)))
-    Console().print(table)
+    print_table(["Kind", "Name", "Package", "Note"], [[p.kind, p.name, p.package, p.problem] for p in found])

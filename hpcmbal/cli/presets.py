@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 import yaml
 
+from hpcmbal.cli.words import completing, presets
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import TrainSettings, load_train_settings, preset_names, read_preset
 from hpcmbal.settings.flags import command_line_words
@@ -31,29 +32,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 @app.command("list")
 def list_presets(as_json: AsJson = False) -> None:
     """List all presets with a line about each."""
-    presets = [read_preset(name) for name in preset_names()]
+    found = [read_preset(name) for name in preset_names()]
     if as_json:
-        rows = [{"name": item.name, "description": item.description, "extends": item.extends} for item in presets]
+        rows = [{"name": item.name, "description": item.description, "extends": item.extends} for item in found]
         typer.echo(json.dumps(rows, indent=2))
         return
     if not sys.stdout.isatty():
-        for item in presets:
+        for item in found:
             typer.echo(f"{item.name}\t{item.description}")
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("Preset", style="cyan", no_wrap=True)
     table.add_column("What it is")
-    for item in presets:
-        table.add_row(item.name, item.description)
+    for item in found:
+        table.add_row(item.name, Text(item.description))
     Console().print(table)
 
 
 @app.command("show")
 def show_preset(
-    name: Annotated[str, typer.Argument(help="Name of a preset, or a .yaml file.")],
+    name: Annotated[str, typer.Argument(help="Name of a preset, or a .yaml file.", autocompletion=completing(presets))],
     full: Annotated[bool, typer.Option("--full", help="With the defaults that the preset does not mention.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +91,10 @@ def _show_trained_parts(settings: TrainSettings) -> None:
 
 @app.command("validate")
 def validate_presets(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or .yaml files; all presets if not given.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or .yaml files; all presets if not given.", autocompletion=completing(presets)),
+    ] = None,
 ) -> None:
     """Check presets; exit code 2 if one has a problem."""
     failed = []

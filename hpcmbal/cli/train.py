@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpcmbal.cli.settings_report import render_settings
+from hpcmbal.cli.words import completing, presets
 from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.settings import (
     ResolvedSettings,
     Source,
     TrainSettings,
+    choices,
     parse_assignments,
     resolve_train_settings,
     setting_paths,
@@ -82,6 +84,13 @@ _METAVARS = defaultdict(
     scale_weights="X,X,X",
 )
 """What stands for a flag's value in the help, by field."""
+
+_NAMES = {
+    "model.name": choices.MODELS,
+    "balancing.gamma_strategy": choices.GAMMA_STRATEGIES,
+    "tracking.tracker": choices.TRACKERS,
+}
+"""Words that the shell completes, by the setting of a flag."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -264,7 +273,10 @@ def _signature() -> inspect.Signature:
         "preset": (
             str | None,
             typer.Option(
-                "--preset", metavar="NAME", help="Recipe: a name from `hpcmbal presets list`, or a .yaml file."
+                "--preset",
+                metavar="NAME",
+                help="Recipe: a name from `hpcmbal presets list`, or a .yaml file.",
+                autocompletion=completing(presets),
             ),
         ),
         "assignments": (
@@ -290,7 +302,10 @@ def _signature() -> inspect.Signature:
     for flag, path in FLAGS.items():
         section, _, field = path.partition(".")
         panel, metavar = _PANELS[section], _METAVARS[field]
-        option = typer.Option(flag, metavar=metavar, help=descriptions[path], rich_help_panel=panel)
+        names = completing(_NAMES[path]) if path in _NAMES else None
+        option = typer.Option(
+            flag, metavar=metavar, help=descriptions[path], rich_help_panel=panel, autocompletion=names
+        )
         fixed[_parameter_name(flag)] = (list[str] | None if flag in REPEATED_FLAGS else str | None, option)
     for flag, text in SWITCHES.items():
         fixed[_parameter_name(flag)] = (bool, typer.Option(flag, help=text, rich_help_panel=_SWITCH_PANELS[flag]))

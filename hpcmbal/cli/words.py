@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+Words = Callable[[str], list[str]]
+"""The words that may stand where something was begun to be typed."""
+
+
+def completing(words: Words | Sequence[str]) -> Words:
+    """A completion for Typer: those of the words that go on as what was typed begins."""
+
+    def complete(incomplete: str) -> list[str]:
+        known = words(incomplete) if callable(words) else words
+        return [word for word in known if word.startswith(incomplete)]
+
+    return complete
 
 
 def presets(_: str = "") -> list[str]:
@@ -12,11 +26,14 @@ def presets(_: str = "") -> list[str]:
     return list(preset_names())
 
 
+def evaluations(_: str = "") -> list[str]:
+    """Names of the recipes of evaluations."""
+    return _recipes("evaluations")
+
+
 def studies(_: str = "") -> list[str]:
     """Names of the studies, and `grid` for one's own."""
-    from hpcmbal.settings.presets import preset_directory
-
-    return [*sorted(path.stem for path in (preset_directory() / "ablations").glob("*.yaml")), "grid"]
+    return [*_recipes("ablations"), "grid"]
 
 
 def packaged_models(_: str = "") -> list[str]:
@@ -37,3 +54,9 @@ def anchors(incomplete: str = "") -> list[str]:
 
     done = incomplete.rpartition(",")[0]
     return [f"{done},{name}" if done else name for name in ANCHORS]
+
+
+def _recipes(folder: str) -> list[str]:
+    from hpcmbal.settings.presets import preset_directory
+
+    return sorted(path.stem for path in (preset_directory() / folder).glob("*.yaml"))

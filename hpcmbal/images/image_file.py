@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from hpcmbal.errors import DataError
+from hpcmbal.images.file_bytes import read_file
 from hpcmbal.images.guard import opened
 from hpcmbal.images.picture import Picture, picture_of, rgb_of
 from hpcmbal.images.pixel_limit import pixel_limit_or_default
@@ -45,18 +46,6 @@ def read_rgb(path: str | Path, *, pixel_limit: int | None = None) -> RgbImage:
     """
     with _opened_as(read_file(Path(path)), str(path), pixel_limit) as image:
         return rgb_of(image)
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of `path`.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
 
 @contextmanager

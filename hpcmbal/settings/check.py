@@ -217,6 +217,8 @@ def _effect_problem(path: str, entry: Entry, condition: Condition, found: object
         flag = f"--set {path}"
     value = True if entry.source.switch else entry.value
     needed = condition.path if "." in condition.path else setting(condition.path)
+    if condition.allowed == (False,) and "." not in condition.path:
+        return Problem(path, value, f"has no effect with {needed}; leave one of them out", entry.source)
     if condition.allowed:
         allowed = " or ".join(map(shown_value, condition.allowed))
         state = f"while {needed} is {shown_value(found)} (it needs {allowed})"

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
 from hpcmbal.settings.engine import DEVICE_PATTERN, EngineSettings
-from hpcmbal.settings.section import CommandSettings
+from hpcmbal.settings.section import CommandSettings, Paths
 
 STANDARD_STREAM = "-"
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
@@ -27,7 +27,7 @@ Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinsta
 class FilesSettings(CommandSettings):
     """Files in, files out."""
 
-    inputs: tuple[Path, ...] = Field(description="Files, or folders of files; '-' is standard input.")
+    inputs: Paths = Field(description="Files, or folders of files; '-' is standard input.")
     output: Place | None = Field(
         None,
         min_length=1,
@@ -55,6 +55,11 @@ class FilesSettings(CommandSettings):
     def streams(self) -> bool:
         """Whether standard input or output takes part."""
         return Path(STANDARD_STREAM) in self.inputs or self.output == STANDARD_STREAM
+
+    @property
+    def writes_stream(self) -> bool:
+        """Whether the output is standard output."""
+        return self.output == STANDARD_STREAM or (self.output is None and self.inputs == (Path(STANDARD_STREAM),))
 
     def contradictions(self) -> list[Contradiction]:
         """See `CommandSettings`."""
@@ -138,7 +143,7 @@ class DecompressSettings(FilesSettings):
     background: str | None = Field(
         None, min_length=1, description="Colour to put behind transparent pictures, such as white or #204080."
     )
-    model_dirs: tuple[Path, ...] = Field((), description="Folders with models to search first; then HPCMBAL_MODEL_DIR.")
+    model_dirs: Paths = Field((), description="Folders with models to search first; then HPCMBAL_MODEL_DIR.")
     scales: int = Field(ALL_SCALES, ge=0, le=ALL_SCALES, description="Decode only so many scales: a preview.")
     allow_truncated: bool = Field(False, description="Decode what is complete in files that were cut off.")
     device: str = Field("auto", pattern=DEVICE_PATTERN, description="Where the network runs: auto, cpu, cuda:N.")

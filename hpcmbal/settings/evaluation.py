@@ -14,7 +14,7 @@ from hpcmbal.settings.check import Condition, Contradiction, build
 from hpcmbal.settings.layers import merge, option_layer, set_layer
 from hpcmbal.settings.presets import read_preset
 from hpcmbal.settings.problems import Problem, Source, check_none, suggestion
-from hpcmbal.settings.section import CommandSettings, FloatTuple, one_of
+from hpcmbal.settings.section import CommandSettings, FloatTuple, Paths, one_of
 
 PRESETS = "evaluations"
 """Folder of the presets of evaluations, below that of the presets."""
@@ -36,7 +36,6 @@ def _several(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_several)]
 
 _CODING = Condition("data")
 _RAY = Condition("engine", ("ray",))

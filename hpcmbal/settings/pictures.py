@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from hpcmbal.settings.engine import DEVICE_PATTERN
-from hpcmbal.settings.section import CommandSettings
+from hpcmbal.settings.section import CommandSettings, Paths
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -38,7 +38,7 @@ class ReconstructSettings(CommandSettings):
 class PlotRunSettings(CommandSettings):
     """Curves of trainings from their logs."""
 
-    runs: tuple[Path, ...] = Field(min_length=1, description="Folders of runs, or their metrics.jsonl.")
+    runs: Paths = Field(min_length=1, description="Folders of runs, or their metrics.jsonl.")
     output: FigurePath = Field(Path("run.png"), description="Figure to write: .png, .svg or .pdf.")
     force: bool = Field(False, description="Overwrite an output that exists.")
 

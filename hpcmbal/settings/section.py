@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -111,11 +112,11 @@ def _several(count: int, example: str) -> BeforeValidator:
 
 
 def _one_or_several(value: object) -> object:
-    return (value,) if isinstance(value, str | Path) else value
+    return (value,) if isinstance(value, str | os.PathLike) else value
 
 
-Folders = Annotated[tuple[Path, ...], BeforeValidator(_one_or_several)]
-"""One folder, or several as a list; a name may hold commas and blanks."""
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_or_several)]
+"""One path, or several as a list; a name may hold commas and blanks."""
 
 FloatTuple = Annotated[tuple[float, ...], BeforeValidator(_split_commas)]
 FloatPair = Annotated[tuple[float, float], _several(2, "0.9,0.999")]

@@ -8,13 +8,13 @@ from typing import Annotated
 from pydantic import Field
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import Folders, Section, one_of
+from hpcmbal.settings.section import Paths, Section, one_of
 
 
 class DataSettings(Section):
     """Training and validation images."""
 
-    train: Folders | None = Field(
+    train: Paths | None = Field(
         None,
         min_length=1,
         description="Folder of training images, searched recursively; several are one training set. The bundled "

@@ -206,7 +206,8 @@ def _model_item(settings: TrainSettings) -> PreflightItem:
 def _device_item(device: torch.device) -> PreflightItem:
     if device.type == "cuda":
         return PreflightItem("device", "ok", f"{device}: {torch.cuda.get_device_name(device)}")
-    return PreflightItem("device", "ok", f"{device}, {torch.get_num_threads()} threads")
+    count = torch.get_num_threads()
+    return PreflightItem("device", "ok", f"{device}, {'1 thread' if count == 1 else f'{count} threads'}")
 
 
 def _duration_item(

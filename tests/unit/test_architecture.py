@@ -167,7 +167,7 @@ CODING_LAYERS = {"atomic_file", "cli", "codec", "core", "errors", "images", "mod
 
 COMMANDS: dict[str, tuple[list[str], set[str], set[str]]] = {
     "presets": (["presets", "list"], set(), {"cli", "codec", "errors", "images", "settings"}),
-    "info": (["info", "{hpcm}"], {"numpy"}, CODING_LAYERS - {"model_files"}),
+    "info": (["info", "{hpcm}"], set(), CODING_LAYERS - {"model_files"}),
     "compress": (["compress", "{png}", "-o", "{out}/a.hpcm"], {"numpy", "torch"}, CODING_LAYERS),
     "decompress": (["decompress", "{hpcm}", "-o", "{out}/a.png"], {"numpy", "torch"}, CODING_LAYERS),
     "export-checkpoint": (["export-checkpoint", "hpcm-nano", "-o", "{out}/a.pth"], {"numpy", "torch"}, CODING_LAYERS),

@@ -62,7 +62,7 @@ def read_source(source: Path) -> bytes:
     Raises:
         DataError: It cannot be read.
     """
-    from hpcmbal.images.image_file import read_file
+    from hpcmbal.images.file_bytes import read_file
 
     return sys.stdin.buffer.read() if source == STREAM else read_file(source)
 

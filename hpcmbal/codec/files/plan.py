@@ -23,6 +23,8 @@ from hpcmbal.settings.coding import STANDARD_STREAM, FilesSettings
 LONGEST_NAME = 255
 """Bytes of a file's name on all common file systems."""
 
+SUBFOLDER = "subfolder"
+
 
 @dataclass(frozen=True)
 class Naming:
@@ -72,9 +74,16 @@ def plan_jobs(settings: FilesSettings, naming: Naming) -> Plan:
     sources = [job.source for job in jobs if job.source != STREAM]
     check_outputs([job.target for job in jobs if job.target != STREAM], sources, force=True)
     skipped = [job for job in jobs if settings.skip_existing and job.target != STREAM and job.target.exists()]
-    counts = ", ".join(f"{count} {what}" for what, count in left_out.items())
+    counts = _counted(left_out)
     return Plan(
         tuple(job for job in jobs if job not in skipped), tuple(skipped), f"Left out: {counts}." if counts else ""
+    )
+
+
+def _counted(left_out: Counter[str]) -> str:
+    return ", ".join(
+        f"{count} {what if count == 1 else what.replace(SUBFOLDER, f'{SUBFOLDER}s')}"
+        for what, count in left_out.items()
     )
 
 
@@ -84,7 +93,7 @@ def _files(path: Path, recursive: bool, naming: Naming, left_out: Counter[str]) 
         return [(path, Path(path.name))]
     found = sorted(_in_folder(path, recursive, naming, left_out), key=lambda file: file.relative_to(path).parts)
     if not found:
-        reasons = ", ".join(f"{count} {what}" for what, count in left_out.items())
+        reasons = _counted(left_out)
         raise DataError(f"{path}: the folder holds no file to work on{f' ({reasons})' if reasons else ''}.")
     return [(file, file.relative_to(path)) for file in found]
 
@@ -106,9 +115,9 @@ def _in_folder(root: Path, recursive: bool, naming: Naming, left_out: Counter[st
                 if recursive:
                     waiting.append(path)
                 else:
-                    left_out[f"in subfolders (see {setting('recursive')})"] += 1
+                    left_out[f"{SUBFOLDER} (see {setting('recursive')})"] += 1
             elif not path.is_file():
-                left_out["no regular files"] += 1
+                left_out["special (no regular file)"] += 1
             elif naming.reads(path.name.lower()):
                 yield path
             else:

@@ -51,7 +51,7 @@ def test_a_folder_tells_what_it_leaves_out_and_names_a_pair_apart(
     assert names(tmp_path / "out") == {"a.jpg.hpcm", "a.png.hpcm", "b.hpcm"}
     err = capsys.readouterr().err
     (line,) = [line for line in err.splitlines() if "Left out" in line]
-    for part in ("2 hidden", "1 .txt", "1 .heic", "1 in subfolders (see --recursive)"):
+    for part in ("2 hidden", "1 .txt", "1 .heic", "1 subfolder (see --recursive)"):
         assert part in line
 
 
@@ -129,6 +129,8 @@ def test_every_name_that_the_system_allows_works(
         (["-", "-o", "{t}/new/"], "standard input has no name: give a file."),
         (["{s}/a.jpg", "--force", "--skip-existing"], "--force: contradicts --skip-existing"),
         (["-", "{s}/a.jpg"], "'-' (standard input) stands alone"),
+        (["-", "--json"], "--json and the file itself would both go to standard output"),
+        (["{s}/a.jpg", "-o", "-", "--json"], "--json and the file itself would both go to standard output"),
     ],
 )
 def test_an_output_that_does_not_suit_is_refused(  # noqa: PLR0917 (pytest fills them by name)
@@ -234,7 +236,7 @@ def test_a_colour_that_is_none_and_a_quality_in_vain_are_refused(
 
 def test_python_does_what_the_command_does(models: Path, folder: Path, tmp_path: Path) -> None:
     model = str(models / "mine.safetensors")
-    settings = hpcmbal.CompressSettings(inputs=(folder,), output=str(tmp_path / "out"), model=model, verify=True)
+    settings = hpcmbal.CompressSettings(inputs=folder, output=str(tmp_path / "out"), model=model, verify=True)
     batch = hpcmbal.compress_files(settings)
     assert {outcome.job.target.name for outcome in batch.outcomes} == {"a.jpg.hpcm", "a.png.hpcm", "b.hpcm"}
     assert all(outcome.psnr_db is not None for outcome in batch.outcomes)

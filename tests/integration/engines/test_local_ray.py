@@ -130,9 +130,9 @@ def without_times(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--address", "auto"], "--address auto needs --engine ray"),
-        (["--cpus-per-task", "2"], "--cpus-per-task 2.0 needs --engine ray"),
-        (["--engine", "ray", "--workers", "3"], "--workers 3 is for --engine local"),
+        (["--address", "auto"], "--address auto: has no effect while --engine is local"),
+        (["--cpus-per-task", "2"], "--cpus-per-task 2: has no effect while --engine is local"),
+        (["--engine", "ray", "--workers", "3"], "--workers 3: has no effect while --engine is ray"),
         (["--engine", "ray", "--device", "cuda"], "needs --gpus-per-task 1"),
         (["--engine", "ray", "--device", "cpu", "--gpus-per-task", "1"], "reserves what --device cpu does not use"),
         (["--engine", "ray", "--cpus-per-task", "1000"], "No node of the Ray cluster has the 1000 CPUs"),

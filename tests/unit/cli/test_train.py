@@ -136,6 +136,10 @@ def test_spellings_of_the_prototype_train_the_same(training: Training) -> None:
         ("--preset standard --gamma-s1 0.01", "--gamma-s1 0.01 (balancing.gamma_s1): has no effect while"),
         ("--preset standart", "Preset 'standart' does not exist; perhaps you mean 'standard'"),
         ("--set lmbda=3", "--set lmbda=3: must be SECTION.FIELD=VALUE"),
+        (
+            "--preset hierarchical-nano --scale_weights 0.3 0.4",
+            "--scale-weights 0.3,0.4 (balancing.scale_weights): must be three numbers, for example 0.3,",
+        ),
         ("--seed 1 --seed 2", "--seed is given twice; it counts once."),
     ],
 )

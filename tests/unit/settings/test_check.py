@@ -25,9 +25,13 @@ class Bake(CommandSettings):
     degrees: float | None = Field(None, gt=0, description="How hot.")
     fan: bool = Field(False, description="Use the fan.")
     fan_speed: int = Field(1, ge=1, description="Of the fan.")
+    raw: bool = Field(False, description="Do not bake at all.")
     layers: FloatTriple = Field((1, 1, 1), description="Of the cake.")
 
-    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {"fan_speed": (Condition("fan", (True,)),)}
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
+        "fan_speed": (Condition("fan", (True,)),),
+        "degrees": (Condition("raw", (False,)),),
+    }
 
     def contradictions(self) -> list[Contradiction]:
         if self.degrees is not None and self.minutes > 60:
@@ -61,6 +65,12 @@ def test_the_command_line_hears_the_same_in_its_words() -> None:
     assert "--degrees 200: burns; make --minutes at most 60" in message
     assert "--fan-speed 2: has no effect while --fan is false (it needs true); add --fan, or leave --fan-spe" in message
     assert "--set fann=1: is no setting; perhaps you mean 'fan'" in message
+
+
+def test_a_switch_that_leaves_another_setting_nothing_to_do_is_not_told_to_be_false() -> None:
+    assert problems_of(dish="tartare", raw=True, degrees=90) == (
+        "degrees = 90: has no effect with raw; leave one of them out"
+    )
 
 
 def test_a_contradiction_with_an_invalid_setting_is_not_told() -> None:
