@@ -5,8 +5,8 @@ Run: python benchmarks/codec_speed.py MODEL [--megapixels 0.39 4 24 50] [--threa
 The picture is a photograph, scaled up; quality 50. Every codec is a process of its own for each size and direction, as
 memory is never given back; all of one size run one after another, so that ratios belong to one state of the machine.
 The limit is what the multiply-accumulates of the direction take at the float32 speed of a large matrix product,
-measured in the same run with the same threads. Other codecs (Pillow's) run at the quality whose PSNR is nearest to ours at the
-smallest size. Prints a row for each size.
+measured in the same run with the same threads. Other codecs (Pillow's) run at the quality whose PSNR is nearest to ours
+at the smallest size. Prints a row for each size.
 """
 
 from __future__ import annotations
