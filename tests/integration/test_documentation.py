@@ -113,6 +113,17 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert getattr(importlib.import_module(module), name).__doc__
 
 
+def test_links_of_the_site_lead_to_files_in_it() -> None:
+    docs = ROOT / "docs"
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in sorted(docs.rglob("*.md"))
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (found := (page.parent / target).resolve()).exists() or not found.is_relative_to(docs)
+    ]
+    assert broken == []
+
+
 def test_every_page_is_in_the_site() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert [page.name for page in sorted((ROOT / "docs").glob("*.md")) if f" {page.name}\n" not in navigation] == []
