@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from hpcmbal import compress, decompress
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.drawn import may_be_drawn
+from hpcmbal.images.psnr import psnr_db
 
 TEXT = """A picture that was drawn is not a photograph: it has few colours, sharp edges and large areas without any
 change. A codec that was trained on photographs spends many bits on every letter, and the letters come
@@ -147,19 +148,19 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
 }
 
 
-def sizes(image: Image.Image, model: str | None) -> dict[str, tuple[int, float]]:
-    """Bytes and PSNR of each way to store `image`; JPEG has no alpha and stands for the picture on white."""
-    ways: dict[str, tuple[int, float]] = {}
+def sizes(image: Image.Image, model: str | None) -> dict[str, tuple[int, str]]:
+    """Bytes and fidelity of each way to store `image`; JPEG has no alpha and stands for the picture on white."""
+    ways: dict[str, tuple[int, str]] = {}
 
     def pillow(name: str, image_format: str, **options: object) -> None:
         out = io.BytesIO()
         source = on_white(image) if image_format == "JPEG" else image
         source.save(out, image_format, **options)
-        ways[name] = out.tell(), psnr_db(source, Image.open(out))
+        ways[name] = out.tell(), fidelity(source, Image.open(out))
 
     for mode, name in (("auto", "hpcmbal"), ("learned", "learned")):
         data = compress(image, model, mode=mode)
-        ways[name] = len(data), psnr_db(image, decompress(data))
+        ways[name] = len(data), fidelity(image, decompress(data))
     pillow("PNG", "PNG", optimize=True)
     pillow("WebP lossless", "WEBP", lossless=True, exact=True, quality=100, method=6)
     pillow("JPEG 75", "JPEG", quality=75, optimize=True)
@@ -175,12 +176,12 @@ def on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image).convert("RGB")
 
 
-def psnr_db(a: Image.Image, b: Image.Image) -> float:
-    """Over what is seen on white; infinite if nothing differs, hidden colours included."""
+def fidelity(a: Image.Image, b: Image.Image) -> str:
+    """`exact` if nothing differs, hidden colours included; else the PSNR of what is seen on white."""
     if a.convert("RGBA").tobytes() == b.convert("RGBA").tobytes():
-        return math.inf
-    errors = np.asarray(on_white(a).convert("RGB"), dtype=float) - np.asarray(on_white(b).convert("RGB"), dtype=float)
-    return 10 * math.log10(255**2 / max(float(np.mean(errors**2)), 1e-12))
+        return "exact"
+    seen = psnr_db(*(np.asarray(on_white(image).convert("RGB")) for image in (a, b)))
+    return f"{seen:.1f} dB"
 
 
 def report(pictures: dict[str, Image.Image], model: str | None) -> list[str]:
@@ -189,9 +190,7 @@ def report(pictures: dict[str, Image.Image], model: str | None) -> list[str]:
     rows = [f"| picture | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for title, image in pictures.items():
         found = sizes(image, model)
-        cells = [
-            f"{size:,}, " + ("exact" if math.isinf(psnr) else f"{psnr:.1f} dB") for size, psnr in map(found.get, names)
-        ]
+        cells = [f"{size:,}, {kept}" for size, kept in map(found.__getitem__, names)]
         rows.append(f"| {title} | {' | '.join(cells)} |")
         excess = found["hpcmbal"][0] - found["WebP lossless"][0]
         if excess > LARGEST_EXCESS:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from hpcmbal.settings.inspection import InspectSettings
     from hpcmbal.settings.load import load_train_settings
     from hpcmbal.settings.pictures import PlotGammasSettings, PlotRunSettings, ReconstructSettings
+    from hpcmbal.settings.plugins import installed_plugins
+    from hpcmbal.settings.presets import preset_names, read_preset
     from hpcmbal.settings.study import StudySettings
     from hpcmbal.settings.train import TrainSettings
     from hpcmbal.settings.weights import ExportSettings, ImportSettings, OnnxSettings
@@ -70,6 +72,9 @@ _HOMES = {
     "train": "training.trainer",
     "TrainSettings": "settings.train",
     "load_train_settings": "settings.load",
+    "preset_names": "settings.presets",
+    "read_preset": "settings.presets",
+    "installed_plugins": "settings.plugins",
     "evaluate": "evaluation.evaluate",
     "EvalSettings": "settings.evaluation",
     "find_quality": "evaluation.find_quality",
@@ -124,10 +129,13 @@ __all__ = [
     "import_checkpoint",
     "info",
     "inspect",
+    "installed_plugins",
     "load_model",
     "load_train_settings",
     "plot_gammas",
     "plot_run",
+    "preset_names",
+    "read_preset",
     "reconstruct",
     "train",
 ]

@@ -15,7 +15,7 @@ from hpcmbal.codec.drawn import may_be_drawn
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.lossless import decode_lossless, encode_lossless, lossless_is_available
 from hpcmbal.codec.targets import OutOfReachError, Target, reach
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import DataError, SettingsError, setting
 from hpcmbal.images.picture import Picture, image_of, picture_of
 
 if TYPE_CHECKING:
@@ -168,10 +168,13 @@ def decompress(
         An image of mode L, LA, RGB or RGBA, with ICC profile, EXIF and XMP in its `info`.
 
     Raises:
+        DataError: `data` is no bytes.
         BitstreamError: The file is damaged, cut off, of another version, too large, or of another model.
         CheckpointError: The model that wrote it was not found.
         SettingsError: `scales` is not 0 to 3.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise DataError(f"The bytes of a file are needed. Found {type(data).__name__}. Read the file first.")
     container = read_container(data, allow_truncated=allow_truncated, pixel_limit=pixel_limit)
     return image_of(decompress_container(container, model, scales, model_dirs=model_dirs, device=device))
 
@@ -186,7 +189,7 @@ def decompress_container(
 ) -> Picture:
     """Decode a parsed file; see `decompress`."""
     if not 0 <= scales <= ALL_SCALES:
-        raise SettingsError(f"--scales should be 0 to {ALL_SCALES}. Found {scales}.")
+        raise SettingsError(f"{setting('scales')} should be 0 to {ALL_SCALES}. Found {scales}.")
     if container.header.lossless:
         return decode_lossless(container)
     from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model

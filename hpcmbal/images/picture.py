@@ -65,8 +65,10 @@ def picture_of(image: Image.Image, **given: object) -> Picture:
 
     Raises:
         DataError: The image is animated, a camera's raw file, cannot be decoded, has no pixels, or has values without
-            an 8-bit meaning.
+            an 8-bit meaning; or it is none of Pillow's.
     """
+    if not isinstance(image, Image.Image):
+        raise DataError(f"An image of Pillow is needed. Found {type(image).__name__}. Open files with PIL.Image.open.")
     check_single_picture(image)
     notes: list[str] = []
     loaded = _loaded(image)

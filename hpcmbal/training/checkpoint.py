@@ -159,11 +159,6 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(folder, manifest.step, settings)
 
 
-def read_run_settings(path: Path) -> TrainSettings:
-    """Settings of the run that saved the checkpoint at `path`."""
-    return open_checkpoint(path).settings
-
-
 def _folder_of(run: Path, step: int) -> Path:
     return run / CHECKPOINTS / f"step-{step:08d}"
 

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from hpcmbal.core.model.rates import LmbdaRange
 from hpcmbal.settings import TrainSettings
+from hpcmbal.training.rates import trained_rates
 
 _NOISE_STREAM = 1
 _LMBDA_STREAM = 2
@@ -19,8 +21,8 @@ def noise_seed(seed: int, sample_id: int) -> int:
 
 def draw_lmbda(settings: TrainSettings, sample_id: int) -> float:
     """Lmbda of one sample: fixed, or log-uniform in the range if the rate is variable."""
-    if not settings.loss.variable_rate:
+    rates = trained_rates(settings)
+    if not isinstance(rates, LmbdaRange):
         return settings.loss.lmbda
     seed = np.random.SeedSequence([settings.training.seed, _LMBDA_STREAM, sample_id])
-    low, high = settings.lmbda_range
-    return math.exp(np.random.default_rng(seed).uniform(math.log(low), math.log(high)))
+    return math.exp(np.random.default_rng(seed).uniform(math.log(rates.low), math.log(rates.high)))

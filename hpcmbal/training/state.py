@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from hpcmbal.core.balance.balancer import Balancer, build_balancer
 from hpcmbal.core.balance.step import SkippedSteps
 from hpcmbal.core.device import readable
 from hpcmbal.core.loss import RateDistortionLoss, build_loss
-from hpcmbal.core.model import HPCM
+from hpcmbal.core.model import HPCM, LmbdaRange
 from hpcmbal.core.optim.guarded_step import load_keeping_options
 from hpcmbal.core.optim.registry import build_optimizer
 from hpcmbal.core.scales import SCALES
@@ -181,7 +180,8 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
         CheckpointError: The model to start from does not exist or does not fit.
     """
     torch.manual_seed(settings.training.seed)
-    model, tuning = HPCM(settings.model.name, trained_rates(settings)), settings.finetune
+    rates, tuning = trained_rates(settings), settings.finetune
+    model = HPCM(settings.model.name, rates)
     start = None
     if tuning.init_from is not None and settings.output.checkpoint is None:
         start = load_start(model, tuning.init_from, strict=tuning.init_strict)
@@ -191,7 +191,7 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     model = model.to(device).train()
     if settings.training.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    middle = math.sqrt(math.prod(settings.lmbda_range)) if settings.loss.variable_rate else settings.loss.lmbda
+    middle = rates.middle if isinstance(rates, LmbdaRange) else settings.loss.lmbda
     loss = build_loss(settings.loss, middle).to(device)
     optimizer = build_optimizer(settings.optimizer, model, loss.parameter_groups())
     set_rates(optimizer, model, factors)

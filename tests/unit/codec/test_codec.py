@@ -164,3 +164,8 @@ class TestModels:
             fixed.lmbda_of(50 * RATE_STEPS)
         with pytest.raises(BitstreamError, match="a model of a variable rate"):
             tiny.lmbda_of(0)
+
+
+def test_the_name_of_a_file_is_not_its_bytes() -> None:
+    with pytest.raises(DataError, match="The bytes of a file are needed. Found str. Read the file first"):
+        decompress("photo.hpcm")  # type: ignore[arg-type]

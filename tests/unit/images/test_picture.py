@@ -197,3 +197,8 @@ def test_formats_that_cannot_hold_it_are_named() -> None:
         write_picture(Picture(RGB, ALPHA), ".jpg")
     with pytest.raises(SettingsError, match=r"cannot be written as '\.xyz'"):
         write_picture(Picture(RGB), ".xyz")
+
+
+def test_what_is_no_image_of_pillow_is_told_so() -> None:
+    with pytest.raises(DataError, match="An image of Pillow is needed. Found str. Open files with PIL.Image.open"):
+        picture_of("photo.png")  # type: ignore[arg-type]
