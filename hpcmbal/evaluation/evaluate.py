@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from hpcmbal.atomic_file import write_text
+from hpcmbal.core.device import choose_device
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
@@ -102,7 +103,8 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     if settings.compare:
         return _with_tables(settings, [_finish(settings, settings.folder, _stored_curves(settings), [])])
     ExtraMetrics(settings.metrics, settings.weights_dir)  # so that what is missing is told before hours of coding
-    models = build_models(settings.model, settings.quality, device=settings.device, estimated=settings.estimate)
+    device = settings.task_device if settings.engine == "ray" else str(choose_device(settings.device))
+    models = build_models(settings.model, settings.quality, device=device, estimated=settings.estimate)
     codecs: list[ImageCodec] = [*models, *(build_anchor(name) for name in settings.anchor)]
     names = [codec.name for codec in codecs]
     if len(set(names)) < len(names):

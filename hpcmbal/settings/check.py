@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError, create_model
 
@@ -26,15 +26,19 @@ STORED = "stored"
 class Condition(NamedTuple):
     """The setting `path` must have one of the values `allowed`, or be given at all if there are none.
 
-    `remedies` says what to do for some of the values that may be found; for the others the condition says it.
+    `remedies` says what to do for some of the values that may be found; for the others the condition says it. Where
+    plug-ins may give values of their own, `other_than` says instead which values will not do.
     """
 
     path: str
     allowed: tuple[object, ...] = ()
     remedies: Mapping[object, str] = {}
+    other_than: tuple[object, ...] = ()
 
     def holds(self, value: object) -> bool:
         """Whether `value` is among those allowed."""
+        if self.other_than:
+            return value not in self.other_than
         return value in self.allowed if self.allowed else value not in (None, False, ())
 
 
@@ -163,10 +167,17 @@ def _group_of(path: str) -> str:
 def _unknown(kind: type[CommandSettings], layer: Layer) -> list[Problem]:
     known = setting_paths(kind)
     return [
-        Problem(path, entry.value, f"is no setting{suggestion(path, known) or _fields_of(kind, path)}", entry.source)
+        Problem(path, entry.value, f"is no setting{_nearest(path, known) or _fields_of(kind, path)}", entry.source)
         for path, entry in layer.items()
         if path not in known
     ]
+
+
+def _nearest(path: str, known: Mapping[str, str]) -> str:
+    """What may be meant: the field of this name in another section, else the setting that is spelt most alike."""
+    field = path.rpartition(".")[2]
+    elsewhere = [other for other in known if other.rpartition(".")[2] == field]
+    return suggestion(path, elsewhere) or suggestion(path, known)
 
 
 def _fields_of(kind: type[CommandSettings], path: str) -> str:
@@ -192,13 +203,15 @@ def _validated(model: type[BaseModel], values: Mapping[str, object]) -> tuple[di
         if name in sound or not info.is_required()
     }
     partial: BaseModel = create_model("Partial", __config__=model.model_config, **fields)(**sound)
-    return broken, model.model_construct(**{**dict.fromkeys(model.model_fields), **dict(partial)})
+    missing = {name: () if get_origin(info.annotation) is tuple else None for name, info in model.model_fields.items()}
+    return broken, model.model_construct(**{**missing, **dict(partial)})
 
 
 def _rule(message: str) -> str:
     """Pydantic's message in our words."""
     message = message.removeprefix("Value error, ").replace("Field required", "is missing")
     message = message.replace("Input should be", "must be").replace("String should", "must")
+    message = message.replace("Tuple should have at least 1 item after validation, not 0", "must be at least one")
     return message[0].lower() + message[1:]
 
 
@@ -223,6 +236,9 @@ def _effect_problem(path: str, entry: Entry, condition: Condition, found: object
         allowed = " or ".join(map(shown_value, condition.allowed))
         state = f"while {needed} is {shown_value(found)} (it needs {allowed})"
         remedy = condition.remedies.get(found) or f"add {setting(condition.path, condition.allowed[0])}"
+    elif condition.other_than:
+        state = f"while {needed} is {shown_value(found)}"
+        remedy = condition.remedies.get(found) or f"choose another {needed}"
     else:
         state, remedy = f"without {needed}", f"add {needed}"
     return Problem(path, value, f"has no effect {state}; {remedy}, or leave {flag} out", entry.source)

@@ -58,5 +58,3 @@ TABLES = ("latex", "markdown", "csv")
 
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 """Of BD-rates."""
-
-ENGINES = ("local", "ray")

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.engine import DEVICE_PATTERN, EngineSettings
-from hpcmbal.settings.section import CommandSettings, Paths
+from hpcmbal.settings.engine import EngineSettings
+from hpcmbal.settings.section import CommandSettings, Device, Paths
 
 STANDARD_STREAM = "-"
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
@@ -146,7 +146,7 @@ class DecompressSettings(FilesSettings):
     model_dirs: Paths = Field((), description="Folders with models to search first; then HPCMBAL_MODEL_DIR.")
     scales: int = Field(ALL_SCALES, ge=0, le=ALL_SCALES, description="Decode only so many scales: a preview.")
     allow_truncated: bool = Field(False, description="Decode what is complete in files that were cut off.")
-    device: str = Field("auto", pattern=DEVICE_PATTERN, description="Where the network runs: auto, cpu, cuda:N.")
+    device: Device = Field("auto", description="Where the network runs: auto, cpu, cuda, cuda:N.")
     workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {}

@@ -43,9 +43,7 @@ TAKES_EFFECT_IF: dict[str, tuple[Condition, ...]] = {
     "balancing.update_every": (_FAMO, _SAME_BATCH),
     "balancing.update_fraction": (_FAMO, _SAME_BATCH),
     "balancing.preserve_lambda": (Condition("balancing.name", (*choices.FAMO_BALANCERS, "qp")),),
-    "balancing.anneal_from": (
-        Condition("balancing.name", tuple(name for name in choices.BALANCERS if name != "none")),
-    ),
+    "balancing.anneal_from": (Condition("balancing.name", remedies={"none": _BALANCE}, other_than=("none",)),),
     "balancing.aggregator": (Condition("balancing.name", ("torchjd",)),),
     "finetune.init_strict": (Condition("finetune.init_from"),),
     "finetune.distill": (Condition("finetune.teacher"),),

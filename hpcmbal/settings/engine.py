@@ -9,18 +9,15 @@ from pydantic import Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.section import CommandSettings
+from hpcmbal.settings.section import CommandSettings, Device
 
-DEVICE_PATTERN = r"^(auto|cpu|cuda(:\d+)?)$"
 _RAY = (Condition("engine", ("ray",)),)
 
 
 class EngineSettings(CommandSettings):
     """What commands share that code many images: here, or on a cluster (docs/cluster.md)."""
 
-    device: str = Field(
-        "auto", pattern=DEVICE_PATTERN, description="Where the network runs: auto (a GPU if there is one), cpu, cuda:N."
-    )
+    device: Device = Field("auto", description="Where the network runs: auto (a GPU if there is one), cpu, cuda:N.")
     workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
     engine: Literal["local", "ray"] = Field("local", description="local, or ray: on a cluster, see docs/cluster.md.")
     address: str | None = Field(

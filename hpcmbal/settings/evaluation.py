@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field
 from hpcmbal.errors import setting
 from hpcmbal.settings import choices
 from hpcmbal.settings.check import Condition, Contradiction, build
+from hpcmbal.settings.engine import EngineSettings
 from hpcmbal.settings.layers import merge, option_layer, set_layer
 from hpcmbal.settings.presets import read_preset
 from hpcmbal.settings.problems import Problem, Source, check_none, suggestion
-from hpcmbal.settings.section import CommandSettings, FloatTuple, Paths, one_of
+from hpcmbal.settings.section import Device, FloatTuple, Paths, one_of
 
 PRESETS = "evaluations"
 """Folder of the presets of evaluations, below that of the presets."""
@@ -38,11 +39,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
 _CODING = Condition("data")
-_RAY = Condition("engine", ("ray",))
 _LOCAL = Condition("engine", ("local",))
 
 
-class EvalSettings(CommandSettings):
+class EvalSettings(EngineSettings):
     """All settings of `hpcmbal eval` and of `hpcmbal.evaluate`."""
 
     model: Texts = Field(
@@ -71,16 +71,13 @@ class EvalSettings(CommandSettings):
     tables: Names = Field((), description="Tables of BD-rates and costs, to publish: latex, markdown, csv.")
     memory: bool = Field(False, description="Measure peak memory too, in a process of its own for each codec.")
     workers: int = Field(0, ge=0, description="Processes that code; 0: all CPUs.")
-    device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:N.")
+    device: Device = Field("cpu", description="Where models run: auto, cpu, cuda, cuda:N.")
     compare: Paths = Field((), description="Stored results (.json) to compare; nothing is coded.")
     output: Path | None = Field(None, description="Folder for the results; eval, with stored results eval-compare.")
     force: bool = Field(False, description="Write into a folder that holds other things than an evaluation.")
-    engine: Annotated[str, one_of(choices.ENGINES)] = Field("local", description="Where it is done: local, ray.")
-    address: str | None = Field(None, min_length=1, description="The cluster to join; see docs/cluster.md.")
-    cpus_per_task: float | None = Field(None, gt=0, description="CPUs, and threads, of a task; 1.")
-    gpus_per_task: float | None = Field(None, ge=0, description="GPUs of a task, 0.25 to share; 0.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
+        **EngineSettings.takes_effect_if,
         "quality": (Condition("model"),),
         "estimate": (Condition("model"),),
         "metrics": (_CODING,),
@@ -90,9 +87,6 @@ class EvalSettings(CommandSettings):
         "workers": (_CODING, _LOCAL),
         "device": (Condition("model"),),
         "engine": (_CODING,),
-        "address": (_RAY,),
-        "cpus_per_task": (_RAY,),
-        "gpus_per_task": (_RAY,),
     }
 
     @property
@@ -102,7 +96,7 @@ class EvalSettings(CommandSettings):
 
     def contradictions(self) -> list[Contradiction]:
         """What is asked for must be possible together."""
-        found = []
+        found = super().contradictions()
         coding = ("model", "data", "anchor")
         if self.compare:
             given = [name for name in coding if getattr(self, name)]
@@ -128,7 +122,7 @@ class EvalSettings(CommandSettings):
         if self.weights_dir is not None and not {"lpips", "dists"} & set(self.metrics):
             rule = f"is for the metrics lpips and dists; add {setting('metrics', 'lpips')}, or leave it out"
             found.append(Contradiction("weights_dir", rule, ("metrics",)))
-        return [*found, *self._places(), *self._device_problems()]
+        return [*found, *self._places()]
 
     def _places(self) -> list[Contradiction]:
         folder = self.folder.expanduser().resolve()
@@ -142,20 +136,6 @@ class EvalSettings(CommandSettings):
             if path.expanduser().resolve().parent == folder:
                 rule = f"{self.folder} holds {path.name}, which is compared; choose another folder"
                 return [Contradiction("output", rule, ("compare",))]
-        return []
-
-    def _device_problems(self) -> list[Contradiction]:
-        if self.engine != "ray":
-            return []
-        if self.device not in ("cpu", "cuda"):
-            rule = "on a cluster must be cpu or cuda; Ray says which GPU is whose"
-            return [Contradiction("device", rule, ("engine",))]
-        if self.device == "cuda" and not self.gpus_per_task:
-            rule = f"on a cluster needs {setting('gpus_per_task', 1)} (or 0.25, to share): Ray assigns GPUs"
-            return [Contradiction("device", rule, ("engine", "gpus_per_task"))]
-        if self.device == "cpu" and self.gpus_per_task:
-            rule = f"reserves what {setting('device', 'cpu')} does not use; add {setting('device', 'cuda')}"
-            return [Contradiction("gpus_per_task", rule, ("engine", "device"))]
         return []
 
 

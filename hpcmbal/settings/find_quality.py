@@ -8,8 +8,7 @@ from pydantic import Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Contradiction
-from hpcmbal.settings.engine import DEVICE_PATTERN
-from hpcmbal.settings.section import CommandSettings
+from hpcmbal.settings.section import CommandSettings, Device
 
 
 class FindQualitySettings(CommandSettings):
@@ -20,7 +19,7 @@ class FindQualitySettings(CommandSettings):
     target_psnr: float | None = Field(None, gt=0, description="Smallest file of at least this PSNR, in dB.")
     model: str | None = Field(None, min_length=1, description="A model of variable rate, by any of its names.")
     anchor: str | None = Field(None, min_length=1, description="A classical codec, such as jpeg.")
-    device: str = Field("cpu", pattern=DEVICE_PATTERN, description="Where the model runs: cpu, cuda, cuda:N.")
+    device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")
 
     def contradictions(self) -> list[Contradiction]:
         """See `CommandSettings`."""

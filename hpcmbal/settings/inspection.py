@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from hpcmbal.settings.engine import DEVICE_PATTERN
-from hpcmbal.settings.section import CommandSettings
+from hpcmbal.settings.section import CommandSettings, Device
 
 
 class InspectSettings(CommandSettings):
@@ -19,5 +18,5 @@ class InspectSettings(CommandSettings):
     )
     output: Path = Field(Path("inspection"), description="Folder for the maps and the page.")
     quality: float | None = Field(None, ge=1, le=100, description="Quality 1 to 100, for models of variable rate.")
-    device: str = Field("cpu", pattern=DEVICE_PATTERN, description="Where the model runs: cpu, cuda, cuda:N.")
+    device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")
     force: bool = Field(False, description="Overwrite outputs that exist.")

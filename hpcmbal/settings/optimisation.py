@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import FloatPair, FloatTuple, Options, Section, one_of
+from hpcmbal.settings.section import Device, FloatPair, FloatTuple, Options, Section, one_of
 
 
 class OptimizerSettings(Section):
@@ -98,8 +98,7 @@ class TrainingSettings(Section):
         "there; slower.",
     )
     num_threads: int | None = Field(None, ge=1, description="CPU threads of torch; its own choice if not given.")
-    device: str = Field(
+    device: Device = Field(
         "auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="auto (a CUDA device if there is one), cpu, cuda, or cuda:N.",
     )

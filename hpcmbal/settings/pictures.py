@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hpcmbal.settings.engine import DEVICE_PATTERN
-from hpcmbal.settings.section import CommandSettings, Paths
+from hpcmbal.settings.section import CommandSettings, Device, Paths
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -31,7 +30,7 @@ class ReconstructSettings(CommandSettings):
     )
     output: Path = Field(Path("reconstruction.png"), description="The picture to write.")
     quality: float | None = Field(None, ge=1, le=100, description="Quality 1 to 100, for models of variable rate.")
-    device: str = Field("cpu", pattern=DEVICE_PATTERN, description="Where the model runs: cpu, cuda, cuda:N.")
+    device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")
     force: bool = Field(False, description="Overwrite an output that exists.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -74,6 +75,16 @@ def one_of(names: tuple[str, ...], plugins: PluginKind | None = None) -> AfterVa
         return value
 
     return AfterValidator(check_name)
+
+
+def _check_device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise ValueError("must be auto (a GPU if there is one), cpu, cuda, or one GPU such as cuda:0")
+    return value
+
+
+Device = Annotated[str, AfterValidator(_check_device)]
+"""Where a network runs, in the one spelling that all commands have."""
 
 
 def _read_options(value: object) -> object:

@@ -9,11 +9,20 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
+import hpcmbal
 from hpcmbal.errors import HpcmbalError, SettingsError, setting
-from hpcmbal.settings import CommandSettings, Condition, Contradiction, InvalidSettingsError, TrainSettings
+from hpcmbal.settings import (
+    CommandSettings,
+    Condition,
+    Contradiction,
+    InvalidSettingsError,
+    TrainSettings,
+    load_train_settings,
+)
 from hpcmbal.settings.check import build
 from hpcmbal.settings.flags import command_line_words
 from hpcmbal.settings.layers import merge, option_layer, set_layer
+from hpcmbal.settings.pictures import PlotRunSettings
 from hpcmbal.settings.section import FloatTriple
 
 
@@ -71,6 +80,32 @@ def test_a_switch_that_leaves_another_setting_nothing_to_do_is_not_told_to_be_fa
     assert problems_of(dish="tartare", raw=True, degrees=90) == (
         "degrees = 90: has no effect with raw; leave one of them out"
     )
+
+
+def test_a_field_that_another_section_has_is_found_there() -> None:
+    with pytest.raises(SettingsError, match="training.batch_size = 4: is no setting; perhaps you mean 'data.batch_si"):
+        load_train_settings("quickstart", {"training.batch_size": 4})
+
+
+COMMANDS = {name: getattr(hpcmbal, name) for name in hpcmbal.__all__ if name.endswith("Settings")}
+
+
+@pytest.mark.parametrize("kind", COMMANDS.values(), ids=COMMANDS)
+def test_every_command_tells_what_is_wrong_whichever_setting_it_is(kind: type[CommandSettings]) -> None:
+    for name in kind.model_fields:
+        with pytest.raises(InvalidSettingsError, match=r"nothing = 1: is no setting"):
+            kind(**{name: -1, "nothing": 1})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in COMMANDS.values() if "device" in kind.model_fields])
+def test_every_command_spells_a_device_alike(kind: type[CommandSettings]) -> None:
+    with pytest.raises(InvalidSettingsError, match="device = gpu: must be auto .*, cpu, cuda, or one GPU such as cuda"):
+        kind(device="gpu")
+
+
+def test_what_must_be_given_once_at_least_says_so() -> None:
+    with pytest.raises(SettingsError, match=r"^runs: must be at least one$"):
+        PlotRunSettings(runs=())
 
 
 def test_a_contradiction_with_an_invalid_setting_is_not_told() -> None:

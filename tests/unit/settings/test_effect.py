@@ -33,6 +33,7 @@ def test_a_gamma_with_plain_adam_is_refused_in_words_of_the_flag() -> None:
         ("balanced", {"balancing.update_mode": "next_batch", "balancing.update_every": 1}, "update_mode is next_batch"),
         ("balanced", {"balancing.name": "qp", "balancing.w_lr": 1}, "add balancing.name=linear"),
         ("balanced", {"balancing.aggregator": "MGDA"}, "balancing.name is linear"),
+        ("standard", {"balancing.anneal_from": 0.5}, "balancing.name is none; .* take a preset that balances"),
         ("variable-nano", {"loss.lmbda": 0.01}, r"loss.variable_rate is true .*add loss.variable_rate=false"),
         ("standard-nano", {"loss.lmbda_min": 0.01}, "loss.variable_rate is false"),
         ("hierarchical", {"loss.share_learning_rate": 0.01}, "loss.decomposition is measured"),

@@ -154,7 +154,10 @@ def test_adaptive_gamma_contradicts_a_fixed_strategy() -> None:
         ({"loss.variable_rate": True, "loss.lmbda_min": 0.04, "loss.lmbda_max": 0.03}, r"lmbda_min 0.04 must be below"),
         ({"optimizer.betas": "0.9,1.0"}, r"optimizer.betas = 0.9,1.0: must be two numbers in \[0, 1\)"),
         ({"schedule.name": "step", "schedule.milestones": "0.8,0.2"}, r"must be rising fractions"),
-        ({"training.device": "gpu"}, r"training.device = gpu: must match pattern"),
+        (
+            {"training.device": "gpu"},
+            r"training.device = gpu: must be auto \(a GPU if there is one\), cpu, cuda, or one GPU",
+        ),
         ({"loss.lmbda": "nan"}, r"loss.lmbda = nan: must be a finite number"),
     ],
 )

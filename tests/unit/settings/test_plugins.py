@@ -15,7 +15,14 @@ from hpcmbal.core.loss import FIVE_TASKS, ImageWeighting, RateDistortionLoss, bu
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.optim import build_optimizer
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings import BalancingSettings, LossSettings, OptimizerSettings, TrainSettings, plugins
+from hpcmbal.settings import (
+    BalancingSettings,
+    LossSettings,
+    OptimizerSettings,
+    TrainSettings,
+    load_train_settings,
+    plugins,
+)
 
 Install = Callable[..., None]
 
@@ -48,6 +55,12 @@ def test_a_plugin_optimiser_is_chosen_by_name_with_its_own_options(install: Inst
     optimizer = build_optimizer(settings, torch.nn.Linear(3, 4))
     assert isinstance(optimizer, torch.optim.SGD)
     assert optimizer.param_groups[0]["momentum"] == 0.25
+
+
+def test_a_plugin_balancer_is_told_when_to_anneal(install: Install) -> None:
+    install("balancers", ("mine", "outside:build", "outside"))
+    settings = load_train_settings("balanced", {"balancing.name": "mine", "balancing.anneal_from": 0.5})
+    assert (settings.balancing.name, settings.balancing.anneal_from) == ("mine", 0.5)
 
 
 def test_a_plugin_loss_and_a_plugin_balancer_are_given_their_settings(install: Install) -> None:
