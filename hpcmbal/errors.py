@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from hpcmbal.visible_text import visible
+
 _BEGIN, _VALUE, _END = "\ue000", "\ue001", "\ue002"  # private use: in no value and no file name that people have
 _MENTION = re.compile(f"{_BEGIN}([^{_VALUE}{_END}]*)(?:{_VALUE}([^{_END}]*))?{_END}")
 
@@ -43,12 +45,21 @@ def told(text: str, words: Words = python_words) -> str:
 
 
 def shown_value(value: object) -> str:
-    """A setting's value as one would type it."""
+    r"""A setting's value as one would type it, on one line.
+
+    >>> shown_value([True, "two\nlines"])
+    'true,two\\nlines'
+    """
     if isinstance(value, dict):
-        return ",".join(f"{name}={shown_value(part)}" for name, part in value.items())
+        return ",".join(f"{visible(name)}={shown_value(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return ",".join(map(shown_value, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return visible(str(value).lower() if isinstance(value, bool) else value)
+
+
+def one_line(text: str) -> str:
+    """A part of a message in which whatever outside text it holds cannot begin a line of its own; mentions stay."""
+    return visible(text, keep=_BEGIN + _VALUE + _END)
 
 
 class HpcmbalError(Exception):

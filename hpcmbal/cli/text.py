@@ -8,31 +8,24 @@ from collections.abc import Sequence
 
 import typer
 
-from hpcmbal.errors import HpcmbalError, SettingsError, told
+from hpcmbal.errors import HpcmbalError, told
 from hpcmbal.settings.flags import command_line_words
-
-
-def printable(text: object, keep: str = "") -> str:
-    r"""`text` as it is, but for what a terminal cannot or should not show, which is escaped.
-
-    >>> printable("a[b].png"), printable("tab\t and byte \udcff")
-    ('a[b].png', 'tab\\t and byte \\udcff')
-    """
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in str(text))
+from hpcmbal.settings.problems import InvalidSettingsError
+from hpcmbal.visible_text import visible
 
 
 def message(text: str, keep: str = "") -> str:
     """A message of the library in the words of the command line."""
-    return printable(told(text, command_line_words), keep)
+    return visible(told(text, command_line_words), keep)
 
 
 def error_text(error: HpcmbalError | OSError) -> str:
     """What was wrong, for a terminal; of what the operating system refused, also what to do about it."""
     if isinstance(error, HpcmbalError):
         # Problems with settings are told one a line; in other messages a line break is part of a name.
-        keep = "\n" if isinstance(error, SettingsError) else ""
+        keep = "\n" if isinstance(error, InvalidSettingsError) else ""
         return message(str(error.args[0]) if error.args else type(error).__name__, keep)
-    where = f" ({printable(error.filename)})" if error.filename else ""
+    where = f" ({visible(error.filename)})" if error.filename else ""
     what = (error.strerror or str(error)).lower()
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{what}{where}. What was saved before is intact; free some space or write elsewhere."
@@ -70,7 +63,7 @@ def print_table(
     """
     if not (to_stderr or sys.stdout.isatty()):
         for row in (titles, *rows):
-            typer.echo("\t".join(map(printable, row)))
+            typer.echo("\t".join(map(visible, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -80,5 +73,5 @@ def print_table(
     for name in titles:
         table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console(stderr=to_stderr, highlight=False).print(table)

@@ -31,8 +31,8 @@ from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_table, cost_tab
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
-from hpcmbal.plotting.labels import visible
 from hpcmbal.settings.evaluation import EvalSettings
+from hpcmbal.visible_text import visible
 
 _PICTURES = "pictures of the report"
 

@@ -12,10 +12,10 @@ from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.evaluation.inspection import Inspection, inspect_image
 from hpcmbal.evaluation.report.page import fill_page, photo_html
 from hpcmbal.images.image_file import read_rgb
-from hpcmbal.plotting.labels import visible
 from hpcmbal.plotting.picture_maps import channel_figure, map_figure, strip_figure
 from hpcmbal.plotting.rd_curves import figure_bytes
 from hpcmbal.settings.inspection import InspectSettings
+from hpcmbal.visible_text import visible
 
 PAGE = "index.html"
 _PICTURES = {

@@ -16,7 +16,7 @@ from hpcmbal.evaluation.curves.same_images import LeftOut, left_out_lines
 from hpcmbal.evaluation.report.figures import cost_figures, draw_figures, further_figures, save_figures
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
-from hpcmbal.plotting.labels import visible
+from hpcmbal.visible_text import visible
 
 RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE = "results.json", "results.csv", "bd_rate.json", "report.html"
 FIGURES_FOLDER = "figures"

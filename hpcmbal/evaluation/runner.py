@@ -24,7 +24,7 @@ from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
 from hpcmbal.images.image_file import read_rgb
-from hpcmbal.plotting.labels import visible
+from hpcmbal.visible_text import visible
 
 if TYPE_CHECKING:
     from types import TracebackType

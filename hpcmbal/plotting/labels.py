@@ -1,25 +1,11 @@
-"""Names from outside as text that can be shown: what cannot be printed is escaped, and long ones are cut in figures."""
+"""Names from outside in figures: escaped, on one line, and cut where they are long."""
 
 from __future__ import annotations
 
-import unicodedata
+from hpcmbal.visible_text import visible
 
 LABEL_LETTERS = 60
 """Of a name in a figure; what is longer is cut."""
-
-_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def visible(text: str) -> str:
-    r"""`text` with control characters, lone surrogates and changes of direction escaped, the rest as it is.
-
-    Bytes of a file's name that are no UTF-8, which Python keeps as lone surrogates, become `\xNN`.
-
-    >>> visible("a\x1b[31m\udcff.png")
-    'a\\x1b[31m\\xff.png'
-    """
-    return "".join(_escaped(letter) if _hidden(letter) else letter for letter in text)
 
 
 def figure_label(text: str, letters: int = LABEL_LETTERS) -> str:
@@ -34,14 +20,3 @@ def figure_label(text: str, letters: int = LABEL_LETTERS) -> str:
         shown = f"{shown[: letters - 1]}…"
     # matplotlib leaves labels that begin with an underscore out of legends.
     return f" {shown}" if shown.startswith("_") else shown
-
-
-def _hidden(letter: str) -> bool:
-    return unicodedata.category(letter) in _HIDDEN or letter in _DIRECTION
-
-
-def _escaped(letter: str) -> str:
-    code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"

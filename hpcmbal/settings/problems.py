@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hpcmbal.errors import SettingsError, shown_value
+from hpcmbal.errors import SettingsError, one_line, shown_value
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Problem:
     source: Source = DEFAULT
 
     def __str__(self) -> str:
-        """The setting with its value, and the rule that it breaks; part of an error's message (`errors.setting`)."""
-        return f"{self._subject()}: {self.rule}"
+        """The setting with its value and the rule that it breaks, a line of an error's message (`errors.setting`)."""
+        return one_line(f"{self._subject()}: {self.rule}")
 
     def _subject(self) -> str:
         value = None if self.value is None or self.value == () else shown_value(self.value)

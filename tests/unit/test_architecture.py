@@ -30,6 +30,7 @@ LAYERS = (
     "settings",
     "atomic_file",
     "errors",
+    "visible_text",
 )
 """Top to bottom: a module may import its own layer and those after it."""
 
@@ -136,7 +137,7 @@ def test_the_bitstream_is_bytes_only(imports: list[Import]) -> None:
     assert [f for f in bitstream if f.target.split(".")[0] in HEAVY - {"numpy"}] == []
 
 
-@pytest.mark.parametrize("layer", ["cli", "settings", "errors"])
+@pytest.mark.parametrize("layer", ["cli", "settings", "errors", "visible_text"])
 def test_no_heavy_library_at_import_time(layer: str) -> None:
     """Imports every module of the layer, so that what they import in turn counts too."""
     names = [name for path in ROOT.rglob("*.py") if layer_of(name := module_name(path, ROOT)) == layer]
@@ -163,10 +164,12 @@ def test_help_does_not_load_heavy_libraries(arguments: list[str]) -> None:
     assert seen["heavy"] == []
 
 
-CODING_LAYERS = {"atomic_file", "cli", "codec", "core", "errors", "images", "model_files", "settings"}
+CODING_LAYERS = {
+    "atomic_file", "cli", "codec", "core", "errors", "images", "model_files", "settings", "visible_text",
+}  # fmt: skip
 
 COMMANDS: dict[str, tuple[list[str], set[str], set[str]]] = {
-    "presets": (["presets", "list"], set(), {"cli", "codec", "errors", "images", "settings"}),
+    "presets": (["presets", "list"], set(), {"cli", "codec", "errors", "images", "settings", "visible_text"}),
     "info": (["info", "{hpcm}"], set(), CODING_LAYERS - {"model_files"}),
     "compress": (["compress", "{png}", "-o", "{out}/a.hpcm"], {"numpy", "torch"}, CODING_LAYERS),
     "decompress": (["decompress", "{hpcm}", "-o", "{out}/a.png"], {"numpy", "torch"}, CODING_LAYERS),

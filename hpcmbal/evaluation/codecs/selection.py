@@ -14,8 +14,8 @@ from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operat
 from hpcmbal.evaluation.codecs.video import VIDEO_CODECS, VideoAnchor
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import read_header
-from hpcmbal.plotting.labels import visible
 from hpcmbal.settings.plugins import load_plugin, plugin_names
+from hpcmbal.visible_text import visible
 
 
 def build_anchor(name: str) -> ImageCodec:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from hpcmbal.errors import DataError
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, MS_SSIM_DB, PSNR, Column, Curve
 from hpcmbal.evaluation.curves.stored_json import checked, read_json
-from hpcmbal.plotting.labels import visible
+from hpcmbal.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hpcmbal.errors import DataError
-from hpcmbal.plotting.labels import figure_label, visible
+from hpcmbal.plotting.labels import figure_label
+from hpcmbal.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 import hpcmbal
-from hpcmbal.errors import HpcmbalError, SettingsError, setting
+from hpcmbal.errors import HpcmbalError, SettingsError, setting, told
 from hpcmbal.settings import (
     CommandSettings,
     Condition,
@@ -64,6 +64,19 @@ def test_python_hears_all_problems_at_once_in_its_own_words() -> None:
         "fan_speed = 2: has no effect while fan is false (it needs true); add fan=true, or leave fan_speed" in message
     )
     assert "degrees = -1.0: must be greater than 0" in message
+
+
+def test_outside_text_cannot_forge_a_line_or_reach_the_terminal() -> None:
+    message = problems_of(minutes="3\n  2. all is well \x1b[2J", **{"a\nb": 1})
+    assert message.startswith("3 problems with the settings:")
+    assert len(message.splitlines()) == 4
+    assert r"minutes = 3\n  2. all is well \x1b[2J" in message
+    assert r"a\nb = 1: is no setting" in message
+
+
+def test_outside_text_cannot_forge_the_mention_of_a_setting() -> None:
+    forged = setting("quality", setting("force").removesuffix("\ue002"))
+    assert told(forged, command_line_words) == r"--quality \ue000force"
 
 
 def test_the_command_line_hears_the_same_in_its_words() -> None:
