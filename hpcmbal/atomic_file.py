@@ -7,6 +7,8 @@ nor another process can be in the way. It is flushed to the disk and renamed; on
 - what is no regular file (a pipe, a device) is written into, once everything that goes there is known;
 - a file that is replaced keeps its permissions, a new one follows the umask;
 - folders above the place are made.
+
+Logs are the exception: they grow line by line, in place, and never through a link (`append_to`).
 """
 
 from __future__ import annotations
@@ -118,6 +120,34 @@ def replacement(path: Path, *, readable_as: Path | None = None) -> Iterator[IO[b
             if raw.failure is not None and error is not raw.failure:
                 raise raw.failure from error
             raise
+
+
+def append_to(path: Path) -> IO[str]:
+    """A log, open for adding text in UTF-8 at its end; made if it is not there.
+
+    Its name is known before it is made, so that whoever may write into its folder could plant a link there.
+
+    Raises:
+        DataError: There is a link, a pipe or another thing that is no regular file.
+        OSError: It cannot be opened.
+    """
+    check_log(path)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    return open(path, "a", encoding="utf-8", opener=lambda name, _: os.open(name, flags, 0o666))
+
+
+def check_log(path: Path) -> None:
+    """Refuse a place of a log, before it is read, where something else is than a regular file; nothing may be there.
+
+    Raises:
+        DataError: There is a link, a pipe or another thing that is no regular file.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DataError(
+                f"{path} is no regular file but a link, a pipe or the like, and logs are not written through those. "
+                f"Remove it, or choose another {setting('output')}."
+            )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpcmbal.atomic_file import write_text
+from hpcmbal.atomic_file import append_to, check_log, write_text
 from hpcmbal.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ class SampleStore:
         path: The file; made if absent.
 
     Raises:
-        DataError: The file is damaged elsewhere than in its last line.
+        DataError: The file is damaged elsewhere than in its last line, or is a link.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._samples: dict[str, Sample] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
+        check_log(path)
         if path.exists():
             self._read()
 
@@ -48,7 +49,7 @@ class SampleStore:
     def add(self, key: str, sample: Sample) -> None:
         """Store a sample; it is on disk when this returns."""
         plain = {name: "inf" if value == math.inf else value for name, value in sample.items()}
-        with self.path.open("a", encoding="utf-8") as file:
+        with append_to(self.path) as file:
             file.write(json.dumps({"key": key, "sample": plain}) + "\n")
         self._samples[key] = sample
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpcmbal.atomic_file import write_text
+from hpcmbal.atomic_file import append_to, check_log, write_text
 from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, SettingsError
 from hpcmbal.settings import TrainSettings
 
@@ -34,16 +34,17 @@ class JsonlTracker:
 
     Raises:
         CheckpointError: The folder or the log cannot be written.
-        DataError: The log that is there cannot be read.
+        DataError: The log that is there cannot be read, or is a link.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
         self.path = folder / LOG_FILE
         _make_folder(folder)
         try:
+            check_log(self.path)
             if self.path.exists():
                 self._drop_after(resume_step)
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = append_to(self.path)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
 

@@ -19,12 +19,14 @@ from hpcmbal.atomic_file import (
     ABANDONED_SECONDS,
     PARTIAL_PREFIX,
     PARTIAL_SUFFIX,
+    append_to,
     folder_replacement,
     replacement,
     write_by_path,
     write_bytes,
     write_text,
 )
+from hpcmbal.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -183,6 +185,37 @@ class TestLinks:
             with replacement(tmp_path / "file"):
                 names |= {path.name for path in tmp_path.iterdir() if path.name.endswith(PARTIAL_SUFFIX)}
         assert len(names) == 5
+
+
+class TestLogs:
+    def test_lines_are_added_in_utf_8(self, tmp_path: Path) -> None:
+        for line in ("x̂\n", "y\n"):
+            with append_to(tmp_path / "log") as log:
+                log.write(line)
+        assert (tmp_path / "log").read_bytes() == "x̂\ny\n".encode()
+
+    @pytest.mark.parametrize("target", ["victim", "nowhere"])
+    def test_a_planted_link_is_refused(self, tmp_path: Path, target: str) -> None:
+        (tmp_path / "victim").write_text("kept")
+        (tmp_path / "log").symlink_to(tmp_path / target)
+        with pytest.raises(DataError, match=r"log is no regular file but a link"):
+            append_to(tmp_path / "log")
+        assert (tmp_path / "victim").read_text() == "kept"
+        assert not (tmp_path / "nowhere").exists()
+
+    def test_one_that_is_planted_at_the_last_moment_is_not_followed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "log").symlink_to(tmp_path / "victim")
+        monkeypatch.setattr("hpcmbal.atomic_file.check_log", lambda _: None)
+        with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+            append_to(tmp_path / "log")
+        assert not (tmp_path / "victim").exists()
+
+    def test_a_pipe_that_nobody_reads_is_refused_rather_than_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "log")
+        with pytest.raises(DataError, match=r"log is no regular file"):
+            append_to(tmp_path / "log")
 
 
 class TestPlacesThatAreNoFiles:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hpcmbal.atomic_file import append_to
 from hpcmbal.errors import SettingsError, setting
 
 LOCK_FILE = ".lock"
@@ -24,7 +25,7 @@ def study_lock(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    with (folder / LOCK_FILE).open("a") as file:  # not "w": that would empty what a planted link leads to
+    with append_to(folder / LOCK_FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

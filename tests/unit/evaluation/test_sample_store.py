@@ -48,3 +48,15 @@ def test_a_key_depends_on_everything_that_changes_numbers() -> None:
     ]
     assert len({sample_key(*arguments) for arguments in (base, *others)}) == 4
     assert sample_key({"settings": {"y": 2, "x": 1}, "codec": "a"}, *base[1:]) == sample_key(*base)
+
+
+@pytest.mark.parametrize("content", ["", "torn", None])
+def test_a_planted_link_is_neither_read_nor_written(tmp_path: Path, content: str | None) -> None:
+    victim = tmp_path / "victim"
+    if content is not None:
+        victim.write_text(content, encoding="utf-8")
+    (tmp_path / "s.jsonl").symlink_to(victim)
+    with pytest.raises(DataError, match=r"s\.jsonl is no regular file but a link"):
+        SampleStore(tmp_path / "s.jsonl")
+    assert victim.exists() == (content is not None)
+    assert content is None or victim.read_text(encoding="utf-8") == content
