@@ -12,6 +12,7 @@ from PIL import Image
 from hpcmbal.codec.bitstream import Container, read_container, write_container
 from hpcmbal.codec.choices import Choices, ModeChoice
 from hpcmbal.codec.drawn import may_be_drawn
+from hpcmbal.codec.freed_memory import after_picture
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.lossless import decode_lossless, encode_lossless, lossless_is_available
 from hpcmbal.codec.targets import OutOfReachError, Target, reach
@@ -112,6 +113,8 @@ def code_picture(
         if exact is not None and target is not None and target.kind == "psnr":
             return exact
         raise
+    finally:
+        after_picture()
     return learned if exact is None or len(exact.data) > len(learned.data) else exact
 
 
@@ -199,4 +202,7 @@ def decompress_container(
         model = find_codec_model(container.header.model_id, model_dirs, device=device)
     elif not isinstance(model, CodecModel):
         model = load_codec_model(model, model_dirs=model_dirs, device=device)
-    return decode_learned(container, model, scales)
+    try:
+        return decode_learned(container, model, scales)
+    finally:
+        after_picture()
