@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import reader_fuzz  # noqa: F401 (registers the profile that `--hypothesis-profile=thorough` chooses)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"

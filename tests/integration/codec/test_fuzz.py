@@ -5,7 +5,6 @@ A longer run outside CI: benchmarks/fuzz_codec.py.
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.codec.bitstream import CHUNKS, Container, read_container, write_container
 from hpcmbal.codec.codec import decompress_container
@@ -24,8 +24,6 @@ from hpcmbal.errors import BitstreamError
 
 FILES = sorted((Path(__file__).parents[2] / "golden" / "files").glob("*.hpcm"))
 PIXEL_LIMIT = 1 << 18
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
-"""Mutations of whole files in each mode; 20,000 were tried by hand."""
 GOLDEN = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 MODES = {
     lossless: [path for path in FILES if read_container(path.read_bytes()).header.lossless == lossless]
@@ -120,14 +118,14 @@ def damaged_bytes(data: bytes, draw: Any) -> bytes:
 
 @pytest.mark.parametrize("lossless", [False, True])
 @given(st.data())
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@reader_fuzz(60)
 def test_mutations_with_right_checksums_are_refused_or_decoded(tiny: Any, lossless: bool, data: Any) -> None:
     path = data.draw(st.sampled_from(MODES[lossless]))
     decode(mutated(read_container(path.read_bytes()), data.draw), tiny)
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@reader_fuzz(300)
 def test_mutated_headers_are_refused_or_parsed(data: Any) -> None:
     original = data.draw(st.sampled_from(FILES)).read_bytes()
     position = data.draw(st.integers(0, 40))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.codec.plane import decode_plane, deflate, encode_plane, inflate
 from hpcmbal.errors import BitstreamError
@@ -32,6 +33,7 @@ def test_a_ramp_is_coded_as_its_differences(axis: tuple[int, ...], filters: int)
     assert len(data) < 250
 
 
+@reader_fuzz(100)
 @given(st.binary(max_size=200), st.integers(1, 30), st.integers(1, 30))
 def test_garbage_is_refused(data: bytes, height: int, width: int) -> None:
     with pytest.raises(BitstreamError, match="(?i)chunk alpha"):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.errors import DataError
 from hpcmbal.images import guard
@@ -73,7 +74,7 @@ def test_the_samples_cover_the_formats_of_the_world() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=25, deadline=None)
+@reader_fuzz(25)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(name: str, data: Any) -> None:
     content = bytearray(SAMPLES[name])
@@ -85,7 +86,7 @@ def test_damaged_files_are_read_or_refused(name: str, data: Any) -> None:
     read_or_refuse(bytes(content[:cut]))
 
 
-@settings(max_examples=300, deadline=None)
+@reader_fuzz(300)
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(0, 64), st.binary(max_size=400))
 def test_anything_behind_a_real_beginning_is_read_or_refused(name: str, kept: int, rest: bytes) -> None:
     read_or_refuse(SAMPLES[name][:kept] + rest)

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.errors import DataError, SettingsError
 from hpcmbal.images.image_file import read_picture
@@ -189,7 +190,7 @@ def test_nothing_is_said_when_nothing_is_lost() -> None:
 BLOCKS = st.binary(max_size=80) | st.binary(max_size=80).map(lambda data: b"Exif\0\0II*\0\x08\0\0\0\2\0" + data)
 
 
-@settings(max_examples=150, deadline=None)
+@reader_fuzz(150)
 @given(
     exif=BLOCKS,
     icc=st.binary(min_size=1, max_size=40),

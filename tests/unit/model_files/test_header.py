@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.core.model import PAPER_RANGE, LmbdaRange, OneRate
 from hpcmbal.errors import CheckpointError
@@ -90,6 +91,7 @@ METADATA = JSON | st.fixed_dictionaries({"settings": JSON | st.fixed_dictionarie
 RATES = JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(("low", "high", "lmbda"), JSON))
 
 
+@reader_fuzz(100)
 @given(
     st.dictionaries(st.sampled_from(["format", "variant", "metadata", "rates", "model_id"]), st.text(max_size=20)),
     METADATA.map(json.dumps) | st.none(),

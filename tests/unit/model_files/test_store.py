@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -121,7 +122,7 @@ def test_an_exported_state_dict_says_its_rates_where_it_must(
     assert network.rates == (rates or get_variant(NANO).lmbda_range)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@reader_fuzz(100)
 @given(data=st.data())
 def test_any_damage_to_a_model_file_is_refused_in_words_or_changes_only_weights(
     tmp_path: Path, data: st.DataObject

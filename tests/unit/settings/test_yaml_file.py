@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import load_train_settings, read_preset, setting_paths
@@ -116,17 +117,16 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=10,
 )
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@FUZZ
+@reader_fuzz(60)
 @given(text=st.text(alphabet=st.sampled_from(list("ab1:-?[]{}&*!<>|'\"%@#,. \n\t~")), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(yaml.YAMLError):
         parse_yaml(text)
 
 
-@FUZZ
+@reader_fuzz(60)
 @given(values=st.dictionaries(st.sampled_from(sorted(setting_paths(TrainSettings))), PLAIN, max_size=4))
 def test_any_values_in_a_preset_are_settings_or_problems(tmp_path: Path, values: dict[str, Any]) -> None:
     sections: dict[str, Any] = {"extends": "standard-nano"}

@@ -6,8 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.ablation.plan.plan import plan_study
 from hpcmbal.ablation.plan.study import Study, build_study
@@ -229,7 +230,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@reader_fuzz(60)
 @given(values=st.dictionaries(st.sampled_from([*Study.model_fields, "other"]), PLAIN, max_size=5))
 def test_any_values_are_a_study_or_problems(values: dict[str, object]) -> None:
     with suppress(SettingsError):

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 from tiny import TINY_NANO, write_photos
 
 from hpcmbal.ablation.plan.plan import PlannedRun, plan_study
@@ -264,7 +265,7 @@ GOOD = {
 }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@reader_fuzz(60)
 @given(changes=st.dictionaries(st.sampled_from(sorted(GOOD)), VALUES, max_size=3))
 def test_whatever_a_record_holds_it_is_one_or_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     (tmp_path / RECORD_FILE).write_text(json.dumps([{**GOOD, **changes}]), encoding="utf-8")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.core.entropy.coder import SymbolDecoder, SymbolEncoder
 from hpcmbal.core.entropy.least_length import least_bytes, least_units
@@ -109,7 +110,7 @@ def test_likely_symbols_take_no_bytes_either() -> None:
 
 
 @given(st.binary(max_size=64), st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@reader_fuzz(100)
 def test_garbage_is_refused_or_decodes_to_some_integers(data: bytes, seed: int) -> None:
     tables = np.random.default_rng(seed).integers(0, SCALE_COUNT, 400).astype(np.uint8)
     try:

@@ -6,12 +6,12 @@ import csv
 import io
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from reader_fuzz import reader_fuzz
 
 from hpcmbal.errors import DataError
 from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
@@ -177,11 +177,7 @@ _CURVES = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=int(os.environ.get("HPCMBAL_FUZZ_EXAMPLES", "150")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@reader_fuzz(150)
 @given(document=_CURVES | _JSON)
 def test_any_json_is_curves_or_one_clear_error(tmp_path: Path, document: object) -> None:
     """And what was read can be compared, reported and written again."""
