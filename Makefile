@@ -69,7 +69,7 @@ docs: $(STAMP)
 	@echo 'The site: site/index.html'
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 build: $(STAMP)
 	$(BIN)/python -m build
