@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from hpcmbal.data import ImageFolder
 from hpcmbal.engines.engine import Engine, Lost
-from hpcmbal.errors import HpcmbalError
+from hpcmbal.errors import HpcmbalError, setting
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec, Sample, measure
 from hpcmbal.evaluation.curves.curve import Column, Curve, mean_results
 from hpcmbal.evaluation.data_sets import describe_image_set
@@ -211,7 +211,7 @@ class Runner:
         except BrokenProcessPool as error:
             raise HpcmbalError(
                 f"A worker process of '{codec.name}' was killed, probably for lack of memory. What was measured is "
-                "kept: run the same command again with --workers 1."
+                f"kept: do the same again with {setting('workers', 1)}."
             ) from error
 
     def _curve(self, codec: ImageCodec, description: dict[str, Any]) -> Curve:

@@ -15,7 +15,7 @@ from hpcmbal.atomic_file import replacement, write_by_path
 from hpcmbal.core.model.hpcm import HPCM, rates_entry
 from hpcmbal.core.model.rates import Rates, fit_rates
 from hpcmbal.core.model.variants import get_variant
-from hpcmbal.errors import CheckpointError
+from hpcmbal.errors import CheckpointError, setting
 from hpcmbal.model_files.header import ModelHeader, parse_header, write_header
 from hpcmbal.model_files.identity import id_of
 from hpcmbal.model_files.weights import checked_weights, load_weights
@@ -80,7 +80,8 @@ def export_state_dict(model: Path, path: Path) -> ModelHeader:
         with replacement(path) as target:
             torch.save(weights, target)
     except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
-        raise CheckpointError(f"Cannot write {path}: {error}. Free some space or choose another --output.") from error
+        remedy = f"Free some space or choose another {setting('output')}."
+        raise CheckpointError(f"Cannot write {path}: {error}. {remedy}") from error
     return header
 
 

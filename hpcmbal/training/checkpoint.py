@@ -118,7 +118,7 @@ def save_checkpoint(
     except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
         raise CheckpointError(
             f"Cannot save the checkpoint {folder}: {error}. Earlier checkpoints are untouched; free some space and "
-            f"resume with --checkpoint {run}."
+            f"resume with {setting('output.checkpoint', run)}."
         ) from error
     others = list_checkpoints(run)
     if stable_until is not None:

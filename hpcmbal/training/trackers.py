@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpcmbal.atomic_file import append_to, check_log, write_text
-from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, SettingsError
+from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, SettingsError, setting
 from hpcmbal.settings import TrainSettings
 
 LOG_FILE = "metrics.jsonl"
@@ -70,7 +70,7 @@ class WandbTracker:
         try:
             import wandb
         except ImportError as error:
-            raise MissingExtraError("--tracker wandb", "wandb") from error
+            raise MissingExtraError(setting("tracking.tracker", "wandb"), "wandb") from error
         _make_folder(folder)
         try:
             self._run = wandb.init(
@@ -81,8 +81,8 @@ class WandbTracker:
             )
         except wandb.Error as error:
             raise SettingsError(
-                f"--tracker wandb: Weights & Biases did not start: {error}. Run `wandb login`, or set "
-                "WANDB_MODE=offline."
+                f"{setting('tracking.tracker', 'wandb')}: Weights & Biases did not start: {error}. Run `wandb login`, "
+                "or set WANDB_MODE=offline."
             ) from error
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -102,7 +102,7 @@ class TensorBoardTracker:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise MissingExtraError("--tracker tensorboard", "tensorboard") from error
+            raise MissingExtraError(setting("tracking.tracker", "tensorboard"), "tensorboard") from error
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -143,8 +143,8 @@ def _make_folder(folder: Path) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> CheckpointError:
     return CheckpointError(
-        f"Cannot write the log {path}: {error.strerror}. Choose a --save-path (or --log-dir) that you may write and "
-        "that has space; what was saved before is untouched."
+        f"Cannot write the log {path}: {error.strerror}. Choose another {setting('output.save_path')} (or "
+        f"{setting('output.log_dir')}) that you may write and that has space; what was saved before is untouched."
     )
 
 

@@ -124,8 +124,8 @@ class _Run:
         checkpoint = checkpoint_to_resume(settings)
         if list_checkpoints(self.folder) and not (checkpoint and _same_folder(checkpoint.run, self.folder)):
             raise SettingsError(
-                f"{self.folder} already holds a run. Continue it with --checkpoint {self.folder}, or choose another "
-                "--save-path."
+                f"{self.folder} already holds a run. Continue it with {setting('output.checkpoint', self.folder)}, or "
+                f"choose another {setting('output.save_path')}."
             )
         if checkpoint is not None:
             settings = with_begun_decay(settings, checkpoint)
@@ -365,7 +365,8 @@ def checkpoint_to_resume(settings: TrainSettings) -> Checkpoint | None:
     checkpoint = open_checkpoint(settings.output.checkpoint)
     saved, wanted = checkpoint.settings.model.name, settings.model.name
     if saved != wanted:
-        raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use --model-name {saved}.")
+        use = setting("model.name", saved)
+        raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use {use}.")
     check_resumable(checkpoint.settings, settings)
     return checkpoint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ LAYERS = (
     "visible_text",
 )
 """Top to bottom: a module may import its own layer and those after it."""
+
+OPTION = re.compile(r"(^|[ ('`])--[a-z]")
 
 HEAVY = frozenset(
     {
@@ -219,6 +222,26 @@ def test_a_command_imports_what_it_needs_and_no_more(name: str, coded: dict[str,
     assert seen["code"] == 0
     assert set(seen["loaded"]) <= libraries  # type: ignore[call-overload]
     assert set(seen["layers"]) <= layers  # type: ignore[call-overload]
+
+
+OTHER_PROGRAMS = {"data.bundled", "data.drawn.fonts", "engines.ray_connection"}
+"""Whose errors name options of pip and of Ray."""
+
+
+def test_errors_call_settings_what_the_reader_calls_them() -> None:
+    """Below the command line and its tables, an error mentions a setting by `errors.setting`, not as an option."""
+    found = []
+    for path in sorted(ROOT.rglob("*.py")):
+        name = module_name(path, ROOT)
+        if layer_of(name) in ("cli", "settings") or name.removeprefix(f"{PACKAGE}.") in OTHER_PROGRAMS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise):
+                texts = [
+                    part for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                ]
+                found += [f"{name}:{text.lineno}" for text in texts if OPTION.search(str(text.value))]
+    assert found == []
 
 
 class TestTheCheckItself:

@@ -14,7 +14,7 @@ from hpcmbal.core.balance.balancer import Balancer
 from hpcmbal.core.device import readable
 from hpcmbal.core.loss.tasks import TaskLosses
 from hpcmbal.core.optim.guarded_step import step_where
-from hpcmbal.errors import NumericalError, SettingsError
+from hpcmbal.errors import NumericalError, SettingsError, setting
 
 MAX_SKIPPED_IN_A_ROW = 20
 
@@ -67,7 +67,10 @@ class SkippedSteps:
             )
 
 
-NOT_FINITE = "Its gradient is not finite. Lower --learning-rate or --clip-max-norm and resume from the last checkpoint."
+NOT_FINITE = (
+    f"Its gradient is not finite. Lower {setting('optimizer.learning_rate')} or {setting('optimizer.clip_max_norm')} "
+    "and resume from the last checkpoint."
+)
 
 
 @dataclass(frozen=True)

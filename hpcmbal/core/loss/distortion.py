@@ -6,7 +6,7 @@ import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import SettingsError, setting
 
 METRICS = ("mse", "ms-ssim")
 
@@ -28,7 +28,7 @@ def check_image_size(metric: str, height: int, width: int) -> None:
     if metric == "ms-ssim" and min(height, width) < MS_SSIM_MIN_SIDE:
         raise SettingsError(
             f"MS-SSIM needs images of at least {MS_SSIM_MIN_SIDE} pixels a side; found {width}x{height}. "
-            "Use a larger crop (--patch-size 192) or the metric 'mse'."
+            f"Use a larger crop ({setting('data.patch_size', 192)}) or the metric 'mse'."
         )
 
 

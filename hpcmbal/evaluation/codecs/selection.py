@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
 from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
@@ -76,7 +76,7 @@ def split_name(text: str) -> tuple[str | None, str]:
     if not equals or os.sep in name or Path(text).exists():
         return None, text
     if not name or not path:
-        raise SettingsError(f"--model '{text}': give a MODEL, or NAME=MODEL.")
+        raise SettingsError(f"{setting('model', text)}: give a MODEL, or NAME=MODEL.")
     return visible(name), path
 
 

@@ -210,7 +210,7 @@ def test_a_save_path_in_proc_is_refused(refused: Refused) -> None:
         pytest.skip("needs /proc")
     message = refused(CHECKPOINT, "--save-path", "/proc/hpcmbal-run")
     assert "Cannot write the log /proc/hpcmbal-run/logs" in message
-    assert "Choose a --save-path" in message
+    assert "Choose another --save-path" in message
 
 
 def test_a_save_path_below_a_file_is_refused_and_the_file_kept(refused: Refused, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_previews_are_what_truncated_files_give(tiny: Any, data: bytes, scales: 
 
 
 def test_scales_are_0_to_3(tiny: Any, data: bytes) -> None:
-    with pytest.raises(SettingsError, match=r"--scales should be 0 to 3\. Found 4"):
+    with pytest.raises(SettingsError, match=r"scales should be 0 to 3\. Found 4"):
         decompress(data, model=tiny, scales=4)
 
 

@@ -111,6 +111,6 @@ def test_what_has_cooled_down_is_refused(stable: TrainSettings) -> None:
 def test_a_cool_down_does_not_write_into_another_run(stable: TrainSettings) -> None:
     settings = cooldown_settings(open_checkpoint(stable.output.save_path), 4)
     train(settings)
-    with pytest.raises(SettingsError, match="long-cooldown-6 already holds a run. Continue it with --checkpoint"):
+    with pytest.raises(SettingsError, match="long-cooldown-6 already holds a run. Continue it with output.checkpoint="):
         train(settings)
     assert len(list_checkpoints(settings.output.save_path)) == 2

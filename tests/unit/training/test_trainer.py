@@ -218,7 +218,7 @@ def test_only_the_newest_checkpoints_are_kept(tiny_run: Run) -> None:
 def test_a_folder_with_a_run_in_it_is_not_overwritten(tiny_run: Run) -> None:
     settings = tiny_run()
     train(settings)
-    with pytest.raises(SettingsError, match="already holds a run.*--checkpoint"):
+    with pytest.raises(SettingsError, match="already holds a run.*output.checkpoint="):
         train(settings)
 
 
@@ -286,7 +286,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
 def test_many_skipped_steps_in_a_row_end_the_run(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BalancedStep, "_clip", lambda self: torch.tensor(float("inf")))
     settings = tiny_run(training={"max_steps": 30, "device": "cpu", "num_threads": 1})
-    with pytest.raises(NumericalError, match="20 steps in a row were skipped.*--learning-rate"):
+    with pytest.raises(NumericalError, match="20 steps in a row were skipped.*optimizer.learning_rate"):
         train(settings)
 
 
