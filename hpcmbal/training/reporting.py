@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hpcmbal.training.trainer import TrainResult
 
 
 class Reporter(Protocol):
@@ -24,7 +27,7 @@ class Reporter(Protocol):
     def message(self, text: str) -> None:
         """Something worth a line."""
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: TrainResult) -> None:
         """The training is over."""
 
 
@@ -46,5 +49,5 @@ class SilentReporter:
     def message(self, text: str) -> None:
         """Nothing."""
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: TrainResult) -> None:
         """Nothing."""

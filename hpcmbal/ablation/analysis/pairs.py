@@ -26,12 +26,12 @@ class Pair:
 
     @property
     def seed(self) -> int:
-        """Of both."""
+        """The seed that both runs have."""
         return self.arm.seed
 
     @property
     def lmbda(self) -> float:
-        """Of both."""
+        """The lambda that both runs have."""
         return self.arm.lmbda
 
 

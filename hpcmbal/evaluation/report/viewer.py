@@ -26,7 +26,7 @@ LEVELS = 3
 
 
 @dataclass(frozen=True)
-class Picture:
+class Side:
     """One side of the slider.
 
     Attributes:
@@ -50,7 +50,7 @@ class Level:
     """
 
     label: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Side, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ViewerImage:
     name: str
     width: int
     height: int
-    original: Picture
+    original: Side
     levels: tuple[Level, ...]
 
 
@@ -149,13 +149,13 @@ def _viewer_image(
         coded |= {curve.name: nearest_coding(codecs[curve.name], curve, image, name, target) for curve in curves[1:]}
         levels.append(Level(f"{target:.3f} bpp", tuple(_picture(label, image, item) for label, item in coded.items())))
     height, width = _middle(image).shape[:2]
-    return ViewerImage(name, width, height, Picture("Original", "Original", _data_uri(image)), tuple(levels))
+    return ViewerImage(name, width, height, Side("Original", "Original", _data_uri(image)), tuple(levels))
 
 
-def _picture(label: str, image: RgbImage, coded: CodedImage) -> Picture:
+def _picture(label: str, image: RgbImage, coded: CodedImage) -> Side:
     bpp = coded.file_bytes * 8 / (image.shape[0] * image.shape[1])
     psnr = psnr_db(image, coded.reconstruction)
-    return Picture(label, f"{label}: {bpp:.4f} bpp, {psnr:.2f} dB", _data_uri(coded.reconstruction))
+    return Side(label, f"{label}: {bpp:.4f} bpp, {psnr:.2f} dB", _data_uri(coded.reconstruction))
 
 
 def _ratio(rate: float, target: float) -> float:
