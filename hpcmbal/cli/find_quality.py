@@ -12,7 +12,7 @@ from hpcmbal.cli.words import anchors, packaged_models
 from hpcmbal.settings.find_quality import FindQualitySettings
 
 EXAMPLES = """
-hpcmbal find-quality photo.png --target-bpp 0.5 --model hpcm-nano
+hpcmbal find-quality photo.png --target-bpp 0.5
 hpcmbal find-quality photo.png --target-psnr 35 --anchor jpeg
 """
 

@@ -101,6 +101,16 @@ def write_header(header: Header, chunks: Collection[str]) -> bytes:
     return MAGIC + start + header.model_id + size + header.rate.to_bytes(2, "little")
 
 
+def check_signature(start: bytes) -> None:
+    """Raise `BitstreamError`, with what it is, for a file that does not begin as `.hpcm` files do.
+
+    Args:
+        start: Its first 32 bytes, or all of it.
+    """
+    if not start.startswith(MAGIC):
+        raise BitstreamError(f"not an .hpcm file: it is {file_kind(start)}. Give a file that hpcmbal compressed.")
+
+
 def read_header(reader: ByteReader, pixel_limit: int | None = None) -> tuple[Header, list[str]]:
     """Parse and check a header.
 
@@ -111,9 +121,7 @@ def read_header(reader: ByteReader, pixel_limit: int | None = None) -> tuple[Hea
         BitstreamError: It is not the header of such a file, or claims more pixels than `pixel_limit_or_default` gives.
     """
     limit = pixel_limit_or_default(pixel_limit)
-    if not reader.start.startswith(MAGIC):
-        kind = file_kind(reader.start)
-        raise BitstreamError(f"not an .hpcm file: it is {kind}. Give a file that hpcmbal compressed.")
+    check_signature(reader.start)
     reader.take(len(MAGIC), "the signature")
     version, low = divmod(reader.unsigned(1, "the version"), 16)
     if version not in VERSIONS:

@@ -80,13 +80,13 @@ def find_quality(settings: FindQualitySettings) -> FoundQuality:
 
 
 def _codec(pixels: RgbImage, settings: FindQualitySettings) -> tuple[Coder, QualityScale]:
-    if settings.model is None:
+    if settings.anchor is not None:
         from hpcmbal.evaluation.codecs.anchors import PillowAnchor
         from hpcmbal.evaluation.codecs.external import ProgramAnchor
         from hpcmbal.evaluation.codecs.selection import build_anchor
         from hpcmbal.evaluation.codecs.video import VideoAnchor
 
-        anchor = build_anchor(str(settings.anchor))
+        anchor = build_anchor(settings.anchor)
         if not isinstance(anchor, PillowAnchor | ProgramAnchor | VideoAnchor):
             raise SettingsError(
                 f"'{settings.anchor}' is a plug-in with fixed operating points, of which no quality can be asked."
@@ -94,11 +94,13 @@ def _codec(pixels: RgbImage, settings: FindQualitySettings) -> tuple[Coder, Qual
         return partial(anchor.code_at, pixels), anchor.scale
     from hpcmbal.core.device import choose_device
     from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
-    from hpcmbal.model_files.find import find_model
+    from hpcmbal.model_files.find import DEFAULT_MODEL, find_model
 
     path = find_model(settings.model)
     # Asking for a quality refuses models of one rate, with the reason.
-    codec = ModelCodec(settings.model, operating_points(path, [50.0]), str(choose_device(settings.device)))
+    codec = ModelCodec(
+        settings.model or DEFAULT_MODEL, operating_points(path, [50.0]), str(choose_device(settings.device))
+    )
     return lambda quality: codec.code_at(pixels, ModelPoint(path, quality)), QualityScale(1, 100)
 
 

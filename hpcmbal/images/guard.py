@@ -62,14 +62,19 @@ def opened(data: bytes, pixel_limit: int, formats: tuple[str, ...] | None = None
     Raises:
         DataError: It is no picture in a format that is read, has no or too many pixels, or is a camera's raw file.
     """
-    if data.startswith(SIGNATURE):
-        raise DataError("The file is an .hpcm file already, a result and no original. `hpcmbal decompress` decodes it.")
+    check_no_result(data)
     with _pillow_guard(pixel_limit), _opened(data, pixel_limit, formats or source_formats()) as image:
         check_size(image, pixel_limit)
         if image.format == "TIFF" and data[8:10] == _CANON_RAW:
             raise DataError(_raw_file_error())
         yield image
         check_size(image, pixel_limit)
+
+
+def check_no_result(start: bytes) -> None:
+    """Raise `DataError` for a file, by its first bytes, that is the result of a compression."""
+    if start.startswith(SIGNATURE):
+        raise DataError("The file is an .hpcm file already, a result and no original. `hpcmbal decompress` decodes it.")
 
 
 def check_size(image: Image.Image, pixel_limit: int) -> None:

@@ -38,6 +38,7 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
         CheckpointError: There is no such model.
     """
     from hpcmbal.images.formats import source_extensions
+    from hpcmbal.images.guard import check_no_result
 
     watcher = watcher or Watcher()
     naming = Naming(
@@ -45,6 +46,7 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
         ignores=lambda name: name.endswith(EXTENSION),
         extension_of=lambda _: EXTENSION,
         writes=(EXTENSION,),
+        check_start=check_no_result,
     )
     plan = plan_jobs(settings, naming)
     if not plan.jobs:
@@ -97,7 +99,8 @@ class Compression:
         write_target(job, coded.data)
         height, width = picture.pixels.shape[:2]
         quality = coded.quality if settings.target or settings.total else None
-        return Outcome(job, len(source), len(coded.data), height * width, psnr_db, quality, coded.lossless)
+        size = len(coded.data)
+        return Outcome(job, len(source), size, size, height * width, psnr_db, quality, coded.lossless)
 
     def check(self) -> None:
         """Load the model here, so that a wrong one is one error, and not one for each file.

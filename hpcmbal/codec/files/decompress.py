@@ -11,7 +11,7 @@ from hpcmbal.codec.byte_reader import ByteReader, TruncatedError
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch
 from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, plan_jobs
-from hpcmbal.codec.header import MAX_SIDE, read_header
+from hpcmbal.codec.header import MAX_SIDE, check_signature, read_header
 from hpcmbal.errors import BitstreamError, SettingsError, setting
 from hpcmbal.settings.coding import DecompressSettings
 
@@ -50,6 +50,7 @@ def decompress_files(settings: DecompressSettings, watcher: Watcher | None = Non
         ignores=lambda _: False,
         extension_of=lambda source: wanted or _source_extension(source),
         writes=(wanted,) if wanted else writable_extensions(),
+        check_start=check_signature,
     )
     plan = plan_jobs(settings, naming)
     if not plan.jobs:
@@ -92,7 +93,8 @@ class Decompression:
             background=settings.background,
         )
         write_target(job, image)
-        return Outcome(job, len(data), len(image), container.header.width * container.header.height)
+        pixels = container.header.width * container.header.height
+        return Outcome(job, len(data), len(image), len(data), pixels)
 
     def _parsed(self, data: bytes) -> Container:
         limit = self.settings.max_pixels

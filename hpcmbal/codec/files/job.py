@@ -29,6 +29,7 @@ class Outcome:
         job: Its paths.
         bytes_before: Size of what was read.
         bytes_after: Size of what was written.
+        compressed_bytes: Size of the compressed file, whichever of the two that is.
         pixels: Width times height.
         psnr_db: Quality of the decoded picture, if it was measured; infinite if it is exact.
         quality: That a file was coded at, if it was looked for; None else.
@@ -41,6 +42,7 @@ class Outcome:
     job: Job
     bytes_before: int = 0
     bytes_after: int = 0
+    compressed_bytes: int = 0
     pixels: int = 0
     psnr_db: float | None = None
     quality: float | None = None
@@ -51,9 +53,8 @@ class Outcome:
 
     @property
     def bpp(self) -> float:
-        """Bits per pixel of the compressed file, whichever of the two that is."""
-        compressed = self.bytes_before if self.job.source.suffix.lower() == EXTENSION else self.bytes_after
-        return 8 * compressed / max(1, self.pixels)
+        """Bits per pixel of the compressed file."""
+        return 8 * self.compressed_bytes / max(1, self.pixels)
 
 
 def read_source(source: Path) -> bytes:

@@ -17,8 +17,11 @@ from pathlib import Path
 
 from hpcmbal.atomic_file import check_outputs
 from hpcmbal.codec.files.job import STREAM, Job
-from hpcmbal.errors import DataError, SettingsError, setting
+from hpcmbal.errors import DataError, HpcmbalError, SettingsError, setting
 from hpcmbal.settings.coding import STANDARD_STREAM, FilesSettings
+
+START_BYTES = 32
+"""By which kinds of files are known."""
 
 LONGEST_NAME = 255
 """Bytes of a file's name on all common file systems."""
@@ -35,12 +38,14 @@ class Naming:
         ignores: Names that are not even counted as left out: the command's own outputs.
         extension_of: The extension of an input's output, with its dot.
         writes: Extensions that an output may have; the first one is for examples.
+        check_start: Raises an error that says what a file is, if its first bytes are not what the command reads.
     """
 
     reads: Callable[[str], bool]
     ignores: Callable[[str], bool]
     extension_of: Callable[[Path], str]
     writes: Sequence[str]
+    check_start: Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def plan_jobs(settings: FilesSettings, naming: Naming) -> Plan:
     Raises:
         SettingsError: The output does not suit the inputs.
         DataError: A folder holds nothing to do, two inputs would have the same output, or an output is an input.
+        HpcmbalError: The place of an output is taken, and its input is not what the command reads.
     """
     left_out: Counter[str] = Counter()
     found = [pair for path in settings.inputs for pair in _files(path, settings.recursive, naming, left_out)]
@@ -72,7 +78,9 @@ def plan_jobs(settings: FilesSettings, naming: Naming) -> Plan:
     jobs = [Job(source, target) for (source, _), target in zip(found, targets, strict=True)]
     _check_distinct(jobs)
     sources = [job.source for job in jobs if job.source != STREAM]
-    check_outputs([job.target for job in jobs if job.target != STREAM], sources, force=True)
+    for job in jobs:
+        if job.target != STREAM:
+            _check_place(job, sources, naming, force=settings.force or len(jobs) > 1)
     skipped = [job for job in jobs if settings.skip_existing and job.target != STREAM and job.target.exists()]
     counts = _counted(left_out)
     return Plan(
@@ -192,6 +200,32 @@ def _fitting(place: Path, extension: str) -> Path:
             room -= 1
         name = name[:room]
     return place.with_name(os.fsdecode(name) + extension)
+
+
+def _check_place(job: Job, sources: Sequence[Path], naming: Naming, *, force: bool) -> None:
+    """Refuse an output that is an input; if the command was the wrong one for the file, say that first.
+
+    `decompress photo.png` would become photo.png: that it is a picture is the news, not that the place is taken.
+    """
+    try:
+        check_outputs([job.target], sources, force=force)
+    except DataError:
+        if job.source.is_file():
+            _check_start(job.source, naming)
+        check_outputs([job.target], sources, force=True)
+
+
+def _check_start(source: Path, naming: Naming) -> None:
+    try:
+        with source.open("rb") as file:
+            start = file.read(START_BYTES)
+    except OSError:  # told when the file is read
+        return
+    try:
+        naming.check_start(start)
+    except HpcmbalError as error:
+        error.args = (f"{source}: {str(error.args[0]).removeprefix('The file ')}",)
+        raise
 
 
 def _check_distinct(jobs: Iterable[Job]) -> None:

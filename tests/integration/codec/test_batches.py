@@ -19,7 +19,7 @@ import hpcmbal
 from hpcmbal.cli.app import main
 from hpcmbal.errors import SettingsError
 
-DATA, SETTINGS = 3, 2
+SETTINGS, DATA, BITSTREAM = 2, 3, 4
 
 
 def picture(path: Path, size: tuple[int, int] = (24, 16), seed: int = 3) -> Path:
@@ -173,6 +173,36 @@ def test_an_output_that_is_an_input_is_refused_even_by_force(
     assert run("decompress", source, "-o", place, "--force") == DATA
     assert f"{place} is an input too, and would be destroyed" in capsys.readouterr().err
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [[], ["--force"], ["--skip-existing"], ["-o", "a.png", "--force"]])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_picture_is_called_one_although_its_output_is_in_the_way(  # noqa: PLR0917 (pytest fills them by name)
+    run: Any,
+    folder: Path,
+    name: str,
+    options: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    before = (folder / name).read_bytes(), (folder / "a.png").read_bytes()
+    assert run("decompress", name, *options) == BITSTREAM
+    kind = "PNG" if name == "a.png" else "JPEG"
+    assert capsys.readouterr().err.startswith(f"hpcmbal: {name}: not an .hpcm file: it is a {kind} image.")
+    assert ((folder / name).read_bytes(), (folder / "a.png").read_bytes()) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--force"], ["--skip-existing"]])
+def test_a_file_of_ours_is_called_one_although_it_is_its_own_output(
+    run: Any, folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compress", folder / "b.webp") == 0
+    capsys.readouterr()
+    before = (folder / "b.hpcm").read_bytes()
+    assert run("compress", folder / "b.hpcm", *options) == DATA
+    assert f"{folder / 'b.hpcm'}: is an .hpcm file already" in capsys.readouterr().err
+    assert (folder / "b.hpcm").read_bytes() == before
 
 
 def test_two_inputs_that_cannot_be_told_apart_are_refused(

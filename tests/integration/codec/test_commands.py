@@ -79,6 +79,20 @@ def test_standard_streams(run: Any, photos: Path, monkeypatch: pytest.MonkeyPatc
     assert Image.open(io.BytesIO(out.bytes.getvalue())).size == (50, 40)
 
 
+def test_bits_per_pixel_are_those_of_the_compressed_file_whatever_its_name(
+    run: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compress", photos / "a.png", "-o", tmp_path / "a.hpcm") == 0
+    data = (tmp_path / "a.hpcm").read_bytes()
+    (tmp_path / "download").write_bytes(data)
+    bpp = f"{8 * len(data) / (50 * 40):.3f} bpp"
+    monkeypatch.setattr(sys, "stdin", _Standard(data))
+    for source in ("-", tmp_path / "download"):
+        capsys.readouterr()
+        assert run("decompress", source, "-o", tmp_path / "back.png", "--force") == 0
+        assert bpp in capsys.readouterr().err
+
+
 def test_a_cut_off_file_gives_a_preview_on_request(run: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("compress", photos / "a.png")
     data = (photos / "a.hpcm").read_bytes()

@@ -23,6 +23,7 @@ from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, operating_points
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
+from hpcmbal.model_files.find import DEFAULT_MODEL
 from hpcmbal.settings import load_eval_settings, preset_names, read_preset
 
 
@@ -356,4 +357,9 @@ def test_find_quality(photographs: Path, model: Path, capsys: pytest.CaptureFixt
     assert coded.file_bytes == found["file_bytes"]
     assert main(["find-quality", image, "--target-bpp", "1.0", "--model", str(model), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bpp"] <= 1.0
-    assert main(["find-quality", image, "--target-bpp", "2"]) == 2
+    assert main(["find-quality", image, "--target-bpp", "2", "--json"]) == 0
+    default = json.loads(capsys.readouterr().out)
+    assert main(["find-quality", image, "--target-bpp", "2", "--model", DEFAULT_MODEL, "--json"]) == 0
+    named = json.loads(capsys.readouterr().out)
+    assert [named[key] for key in ("quality", "file_bytes")] == [default[key] for key in ("quality", "file_bytes")]
+    assert main(["find-quality", image, "--model", str(model)]) == 2
