@@ -68,19 +68,22 @@ class Problem:
 
 
 class InvalidSettingsError(SettingsError):
-    """Settings that cannot be used; `problems` holds every one that was found."""
+    """Settings that cannot be used; `problems` holds every one that was found, `source` the file if there is one."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
         self.problems = tuple(problems)
+        self.source = source
         lines = [str(problem) for problem in self.problems]
         if len(lines) > 1:
             numbered = [f"  {number}. {line}" for number, line in enumerate(lines, start=1)]
             lines = [f"{len(lines)} problems with the settings:", *numbered]
+        if source:
+            lines[0] = f"{one_line(source)}: {lines[0]}"
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[type[InvalidSettingsError], tuple[tuple[Problem, ...]]]:
+    def __reduce__(self) -> tuple[type[InvalidSettingsError], tuple[tuple[Problem, ...], str]]:
         """Made again from its problems, when it comes from a worker process."""
-        return type(self), (self.problems,)
+        return type(self), (self.problems, self.source)
 
 
 def check_none(problems: Sequence[Problem]) -> None:

@@ -10,7 +10,7 @@ import yaml
 from hpcmbal.ablation.plan.study import Study, build_study
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.presets import SUFFIX, preset_directory
-from hpcmbal.settings.problems import suggestion
+from hpcmbal.settings.problems import InvalidSettingsError, suggestion
 from hpcmbal.settings.yaml_file import existing_file, read_yaml
 
 FOLDER = "ablations"
@@ -65,8 +65,10 @@ def read_study(path: Path, changes: Mapping[str, object] | None = None) -> Study
         content["base_preset"] = str(path.parent / base)
     try:
         return build_study({**content, **given})
+    except InvalidSettingsError as error:
+        raise InvalidSettingsError(error.problems, f"Study {path}") from error
     except SettingsError as error:
-        raise SettingsError(f"Study {path}: {error}") from error
+        raise SettingsError(f"Study {path}: {error.args[0]}") from error
 
 
 def study_text(study: Study) -> str:

@@ -12,8 +12,9 @@ from hpcmbal.ablation.plan.plan import Plan, cooled_settings, plan_study
 from hpcmbal.ablation.plan.run_key import differences, run_key, training_key
 from hpcmbal.ablation.plan.study import build_study
 from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
+from hpcmbal.cli.text import error_text
 from hpcmbal.errors import MissingExtraError, SettingsError
-from hpcmbal.settings import TrainSettings
+from hpcmbal.settings import InvalidSettingsError, TrainSettings
 from hpcmbal.training.schedule import learning_rate_factor
 
 EXPERIMENTS = Path(__file__).parents[4] / "docs" / "experiments"
@@ -271,3 +272,11 @@ def test_an_optional_arm_without_its_package_is_left_out_and_said_so(without_tor
 def test_an_arm_that_was_asked_for_is_not_left_out(without_torchjd: None) -> None:
     with pytest.raises(MissingExtraError, match="Arm 'jd' needs the optional extra 'torchjd'"):
         planned(arms={"jd": {"balancing.name": "torchjd"}, "b": {}})
+
+
+def test_problems_of_a_studys_file_are_told_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("name: /abs\nbase_preset: standard-nano\narms: {'../b': {}}\n", encoding="utf-8")
+    with pytest.raises(InvalidSettingsError, match=r"Study .*two\.yaml: 2 problems") as caught:
+        read_study(path)
+    assert len(error_text(caught.value).splitlines()) == 3
