@@ -10,6 +10,8 @@ from torch import Tensor
 from hpcmbal.core.model.hpcm import HPCM, RATES_ENTRY
 from hpcmbal.errors import CheckpointError
 
+_LARGEST_REPEATED = 1 << 28
+"""Values of an entry that may repeat fewer stored ones, a gibibyte; no network has an entry as large."""
 _SHOWN = 8
 """Entries of each kind that a message lists; the rest is counted."""
 
@@ -22,8 +24,8 @@ def checked_weights(entries: Mapping[str, Tensor], source: str) -> dict[str, Ten
         source: What to call the file in messages.
 
     Raises:
-        CheckpointError: An entry is no plain tensor in memory (sparse, quantised, nested, meta), is of integers,
-            booleans or complex numbers, or holds a value that is not finite in float32.
+        CheckpointError: An entry is no plain tensor in memory (sparse, quantised, nested, meta, or few values that
+            are repeated), is of integers, booleans or complex numbers, or holds a value that is not finite in float32.
     """
     strange = {name: kind for name, tensor in entries.items() if (kind := _strange_kind(tensor))}
     if strange:
@@ -78,4 +80,8 @@ def _strange_kind(tensor: Tensor) -> str:
         return str(tensor.layout).removeprefix("torch.")
     if tensor.is_meta:
         return "without values"
-    return "" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    if not tensor.is_floating_point():
+        return str(tensor.dtype).removeprefix("torch.")
+    # A few bytes that are repeated by a stride of 0 may claim terabytes.
+    stored = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return "repeated" if stored < tensor.numel() > _LARGEST_REPEATED else ""

@@ -104,6 +104,7 @@ STRANGE = {
     "sparse_coo": lambda like: torch.ones(like.shape).to_sparse(),
     "quantised": lambda like: torch.quantize_per_tensor(torch.ones(like.shape), 0.1, 0, torch.qint8),
     "nested": lambda like: torch.nested.nested_tensor([torch.ones(like.shape)]),
+    "repeated": lambda _: torch.zeros(1).expand(10**12),  # four terabytes in a file of a kilobyte
     "without values": lambda like: torch.empty(like.shape, device="meta"),
 }
 
