@@ -3,7 +3,8 @@
 Run: python benchmarks/soak.py [--calls 500] [--sizes 50] [--largest 1.5]
 
 Prints the resident memory after each round over all sizes, and its growth after the first round, which should stay
-below 15 %. Sizes go from 64x64 up to `--largest` megapixels.
+below 15 %. Sizes go from 64x64 up to `--largest` megapixels. With `--largest 0.75` and one thread: 847 MiB after the
+first round, 852 at most after a later one, 817 at the end (+0.6 %, -3.5 %).
 """
 
 from __future__ import annotations
