@@ -7,6 +7,8 @@ enough to overlap with learned codecs. Versions, settings and qualities are part
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -154,12 +156,29 @@ class PillowAnchor:
         if recipe.format == "JPEG2000":
             level = {"quality_layers": [quality]}
         stream = io.BytesIO()
-        Image.fromarray(image).save(stream, recipe.format, **level, **recipe.settings)
+        with _whole_files(image.size):
+            Image.fromarray(image).save(stream, recipe.format, **level, **recipe.settings)
         return stream.getvalue()
 
     @cached_property
     def _recipe(self) -> PillowFormat:
         return PILLOW_FORMATS[self.name]
+
+
+@contextmanager
+def _whole_files(samples: int) -> Iterator[None]:
+    """Give Pillow's writers a buffer for the whole file of a picture with so many samples.
+
+    Progressive and optimised JPEG has to fit at once, and Pillow counts on one byte a pixel: noise needs more.
+    """
+    from PIL import ImageFile
+
+    before = ImageFile.MAXBLOCK
+    ImageFile.MAXBLOCK = max(before, 2 * samples + (1 << 16))
+    try:
+        yield
+    finally:
+        ImageFile.MAXBLOCK = before
 
 
 def _decode(data: bytes) -> RgbImage:

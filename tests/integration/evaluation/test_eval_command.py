@@ -205,7 +205,7 @@ def test_names_of_any_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "BD-rate against 'jpeg'" in capsys.readouterr().out
     first = results(tmp_path / "out")
     assert first["meta"]["image_set"]["name"] == r"bytes-\xff"
-    assert set(first["results_by_sample"]) == {r"a\xfe.png", r"a\xfe.png (2)", "[red]b.png", r"c\x0a.png", "=d().png"}
+    assert set(first["results_by_sample"]) == {r"a\xfe.png", r"a\xfe.png (2)", "[red]b.png", r"c\n.png", "=d().png"}
     assert "\n'=d().png" not in (tmp_path / "out" / "results.csv").read_text(encoding="utf-8")
     assert ",'=d().png," in (tmp_path / "out" / "results.csv").read_text(encoding="utf-8")
 

@@ -179,3 +179,11 @@ def test_external_programs_round_trip(photograph: np.ndarray, name: str) -> None
     assert samples[0][BPP] < samples[1][BPP]
     assert samples[0][PSNR] + 5 < samples[1][PSNR]
     assert "{quality}" in anchor.describe()["encode_command"]
+
+
+@pytest.mark.parametrize("side", [8, 176, 400])
+def test_jpeg_of_noise_fits_whatever_its_size(side: int) -> None:
+    noise = np.random.default_rng(side).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    for quality in (5, 88, 95, 100):
+        coded = PillowAnchor("jpeg").code_at(noise, quality)
+        assert coded.reconstruction.shape == noise.shape
