@@ -143,7 +143,7 @@ HPCM_NANO = Variant(
     mlp_ratio=2,
     rate_levels=8,
 )
-_NANO_2_STAGES = (Stage(24, 0), Stage(48, 2), Stage(112, 4), Stage(192, 0))
+_NANO_2_STAGES = (Stage(32, 0), Stage(64, 1), Stage(160, 2), Stage(192, 0))
 HPCM_NANO_2 = replace(
     HPCM_NANO,
     name="hpcm-nano-2",
