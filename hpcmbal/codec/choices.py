@@ -11,6 +11,7 @@ from hpcmbal.errors import SettingsError, setting
 from hpcmbal.settings.coding import HIGHEST_EFFORT, CompressSettings
 
 ModeChoice = Literal["auto"] | CodingMode
+Precision = Literal["auto", "float32"]
 MODES: tuple[str, ...] = ("auto", *get_args(CodingMode))
 
 
@@ -24,6 +25,8 @@ class Choices:
         mode: `learned`, by the model; `lossless`, exactly, for which no model is needed; or `auto`: lossless where the
             picture is drawn and that is no larger than the learned file.
         effort: 0 (one pass) to 9 (slowest, smallest): refine learned files before they are written.
+        precision: Of the encoder's transform: `auto` is bfloat16 where the processor multiplies it; `float32` rounds
+            so little that other processors nearly always write the same bytes. Decoders read both alike.
 
     Raises:
         SettingsError: A choice is out of range, or has no effect beside another.
@@ -33,11 +36,20 @@ class Choices:
     target: Target | None = None
     mode: ModeChoice = "auto"
     effort: int = 0
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise SettingsError(f"{setting('mode')} should be one of {', '.join(MODES)}. Found {self.mode!r}.")
-        given = {"quality": self.quality, "target": self.target, "effort": self.effort or None}
+        if self.precision not in get_args(Precision):
+            raise SettingsError(f"{setting('precision')} should be auto or float32. Found {self.precision!r}.")
+        precision = None if self.precision == "auto" else self.precision
+        given = {
+            "quality": self.quality,
+            "target": self.target,
+            "effort": self.effort or None,
+            "precision": precision,
+        }
         vain = [name for name, value in given.items() if value is not None]
         if self.mode == "lossless" and vain:
             raise SettingsError(
@@ -59,4 +71,4 @@ def choices_of(settings: CompressSettings) -> Choices:
         target = Target("bpp", settings.target_bpp)
     elif settings.target_psnr is not None:
         target = Target("psnr", settings.target_psnr)
-    return Choices(settings.quality, target, mode, settings.effort)
+    return Choices(settings.quality, target, mode, settings.effort, settings.precision)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from hpcmbal.codec.bitstream import Container, read_container, write_container
-from hpcmbal.codec.choices import Choices, ModeChoice
+from hpcmbal.codec.choices import Choices, ModeChoice, Precision
 from hpcmbal.codec.drawn import may_be_drawn
 from hpcmbal.codec.freed_memory import after_picture
 from hpcmbal.codec.header import RATE_STEPS
@@ -50,6 +50,7 @@ def compress(
     mode: ModeChoice = "auto",
     target: Target | None = None,
     effort: int = 0,
+    precision: Precision = "auto",
     device: str = "cpu",
 ) -> bytes:
     """Compress an image.
@@ -57,10 +58,11 @@ def compress(
     Args:
         image: Any single image that Pillow opens; see docs/format.md for what becomes of each image mode.
         model: A loaded model, any name of one (see `hpcmbal.model_files.find`), or None for the packaged default.
-        quality: See `Choices`; likewise `mode`, `target` and `effort`.
+        quality: See `Choices`; likewise `mode`, `target`, `effort` and `precision`.
         mode: For `lossless` no model is loaded.
         target: For example `Target("bytes", 20_000)`.
         effort: Of the encoder; files of all efforts are decoded alike.
+        precision: Of the encoder's transform; likewise.
         device: Where to load a model that is not loaded yet.
 
     Returns:
@@ -71,7 +73,7 @@ def compress(
         SettingsError: A choice is out of range, the model has one rate, or no quality reaches the target.
         CheckpointError: There is no such model.
     """
-    choices = Choices(quality, target, mode, effort)
+    choices = Choices(quality, target, mode, effort, precision)
     picture = picture_of(image)
     if mode == "lossless":
         return code_picture(picture, None, choices).data
@@ -130,7 +132,7 @@ def _learned(
 ) -> Compressed:
     from hpcmbal.codec.learned import LearnedEncoder
 
-    encoder = LearnedEncoder(picture, model)
+    encoder = LearnedEncoder(picture, model, choices.precision)
     target, trials = choices.target, 0
     if target is None:
         rate = model.rate_of(choices.quality)

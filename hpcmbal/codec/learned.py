@@ -41,12 +41,13 @@ class LearnedEncoder:
     Args:
         picture: What to code.
         model: The model.
+        precision: Of `g_a`: `auto` or `float32`, see `encoder_transform`.
 
     Raises:
         DataError: A side has more than 65,535 pixels.
     """
 
-    def __init__(self, picture: Picture, model: CodecModel) -> None:
+    def __init__(self, picture: Picture, model: CodecModel, precision: str = "auto") -> None:
         height, width = picture.pixels.shape[:2]
         if max(height, width) > MAX_SIDE:
             raise DataError(
@@ -54,6 +55,7 @@ class LearnedEncoder:
             )
         self.picture = picture
         self.model = model
+        self._precision = precision
 
     def encode(self, rate: int) -> Coded:
         """The file at a rate of the header (see `CodecModel.rate_of`)."""
@@ -121,7 +123,7 @@ class LearnedEncoder:
     def _analysed(self) -> Tensor:
         """What `g_a` makes of the picture, before any gain."""
         multiple = self.model.network.variant.pad_multiple
-        return analyse(self.model.encoder("auto"), self.picture.pixels, multiple)
+        return analyse(self.model.encoder(self._precision), self.picture.pixels, multiple)
 
     @cached_property
     def _chunks(self) -> dict[str, bytes]:

@@ -96,13 +96,18 @@ class CompressSettings(FilesSettings, EngineSettings):
     effort: int = Field(
         0, ge=0, le=HIGHEST_EFFORT, description="0 to 9: refine before coding; slower, and smaller at equal quality."
     )
+    precision: Literal["auto", "float32"] = Field(
+        "auto",
+        description="Of the encoder: auto is bfloat16 where that is faster; with float32, other processors nearly "
+        "always write the same bytes.",
+    )
     verify: bool = Field(
         False, description="Decode every file again and report its PSNR, or that it is exact; an error if it does not."
     )
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
         **EngineSettings.takes_effect_if,
-        **dict.fromkeys(("quality", "effort", "model", *TARGETS), (Condition("lossless", (False,)),)),
+        **dict.fromkeys(("quality", "effort", "precision", "model", *TARGETS), (Condition("lossless", (False,)),)),
     }
 
     @property

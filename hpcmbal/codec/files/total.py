@@ -76,7 +76,8 @@ class _Files:
         from hpcmbal.images.image_file import read_picture
 
         data = read_source(job.source)
-        return LearnedEncoder(read_picture(data, str(job.source), pixel_limit=self._settings.max_pixels), self._model)
+        picture = read_picture(data, str(job.source), pixel_limit=self._settings.max_pixels)
+        return LearnedEncoder(picture, self._model, self._settings.precision)
 
 
 def _exact_bytes(encoder: LearnedEncoder) -> int | None:

@@ -124,6 +124,7 @@ def test_effort(run: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     [
         (["--lossless", "-q", "30"], "--quality 30: has no effect"),
         (["--lossless", "--effort", "2"], "--effort 2: has no effect"),
+        (["--lossless", "--precision", "float32"], "--precision float32: has no effect"),
         (["--lossless", "--target-bpp", "1"], "--target-bpp 1: has no effect"),
         (["--lossless"], "--model {model}: has no effect"),
         (["--lossless", "--lossy"], "contradicts --lossy; leave one of them out"),

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from hpcmbal.codec import streaming
+from hpcmbal.codec.codec import compress
+from hpcmbal.codec.codec_model import CodecModel
 from hpcmbal.codec.streaming import analyse, encoder_transform, row_layers, synthesise
 from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.core.model.latent_codec import encode_latents
@@ -109,3 +113,15 @@ def test_the_number_of_threads_changes_no_latent(tiny: Any, pixels: np.ndarray, 
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(*found)
+
+
+def test_with_float32_a_processor_that_multiplies_bfloat16_writes_what_others_write(
+    tiny: Any, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def file_on(multiplies: bool, precision: Any) -> bytes:
+        monkeypatch.setattr(streaming, "multiplies_bfloat16", lambda: multiplies)
+        return compress(Image.fromarray(pixels), CodecModel(tiny.network, "tiny"), mode="learned", precision=precision)
+
+    elsewhere = file_on(False, "auto")
+    assert file_on(True, "float32") == elsewhere
+    assert file_on(True, "auto") != elsewhere

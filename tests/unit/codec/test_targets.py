@@ -131,6 +131,8 @@ def test_models_of_one_rate_have_none(picture: Picture) -> None:
         ({"mode": "lossless", "quality": 30, "effort": 2}, "keeps every pixel: quality and effort cannot change it"),
         ({"mode": "lossless", "target": Target("bpp", 1)}, "target cannot change it"),
         ({"quality": 30, "target": Target("bpp", 1)}, "Give quality or a target for it to be found, not both"),
+        ({"mode": "lossless", "precision": "float32"}, "keeps every pixel: precision cannot change it"),
+        ({"precision": "half"}, "precision should be auto or float32. Found 'half'"),
         ({"effort": 10}, "effort should be 0 to 9. Found 10"),
         ({"mode": "exact"}, "mode should be one of auto, learned, lossless. Found 'exact'"),
     ],
