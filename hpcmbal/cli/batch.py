@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hpcmbal.atomic_file import OutputExistsError
 from hpcmbal.cli.text import error_text, print_table, say
-from hpcmbal.codec.files.batch import Batch, ExistingOutputError, Watcher
+from hpcmbal.codec.files.batch import Batch, Watcher
 from hpcmbal.codec.files.job import Outcome
 from hpcmbal.errors import SettingsError, setting
 
@@ -131,7 +132,7 @@ def report(batch: Batch, *, as_json: bool, describe: Callable[[Outcome], str]) -
 
 def _show_failures(batch: Batch) -> None:
     failed = batch.failed
-    existing = [outcome.job.target for outcome in failed if isinstance(outcome.error, ExistingOutputError)]
+    existing = [outcome.job.target for outcome in failed if isinstance(outcome.error, OutputExistsError)]
     for outcome in failed:
         if outcome.job.target not in existing:
             say(f"hpcmbal: {_error(outcome)}")

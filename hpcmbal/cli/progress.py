@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -15,6 +16,9 @@ from rich.text import Text
 
 LINE_SECONDS = 10.0
 """Smallest pause between two lines where there is no terminal."""
+
+PACE_SECONDS = 30.0
+"""Over how much of the last time the pace is taken."""
 
 _SHOWN = (("j", "J", "{:.3f}"), ("bpp", "bpp", "{:.4f}"), ("psnr_db", "PSNR", "{:.2f} dB"))
 _WEIGHTS, _EFFECTIVE, _CONTRIBUTIONS, _GAMMA = "weights/", "effective_weights/", "scale_contrib/", "gamma/"
@@ -43,7 +47,8 @@ def build_reporter(*, to_stderr: bool = False, step_seconds: float | None = None
         step_seconds: What a step took in the pre-flight: the speed that is shown until a step is done.
     """
     console = Console(stderr=to_stderr, highlight=False)
-    return TerminalReporter(console, step_seconds) if console.is_terminal else LineReporter(console)
+    pace = Pace(step_seconds)
+    return TerminalReporter(console, pace) if console.is_terminal else LineReporter(console, pace=pace)
 
 
 @contextmanager
@@ -57,14 +62,57 @@ def waiting(text: str) -> Iterator[None]:
         yield
 
 
+class Pace:
+    """How fast a training goes: steps per second of the last half minute of training, validations left out.
+
+    Args:
+        step_seconds: What a step took in the pre-flight: what is told until a step without a validation is done.
+        clock: Seconds.
+    """
+
+    def __init__(self, step_seconds: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._measured = 1 / step_seconds if step_seconds else None
+        self._clock = clock
+        self._recent: deque[tuple[float, int]] = deque()
+        self.begin(0)
+
+    def begin(self, step: int) -> None:
+        """The training begins after `step` steps."""
+        self._step, self._since = step, self._clock()
+        self._counts = True
+
+    def interrupted(self) -> None:
+        """Something else was done since the last step."""
+        self._counts = False
+
+    def step(self, step: int) -> None:
+        """`step` steps are done."""
+        now = self._clock()
+        if self._counts and step > self._step:
+            self._recent.append((now - self._since, step - self._step))
+            while sum(seconds for seconds, _ in self._recent) > PACE_SECONDS and len(self._recent) > 1:
+                self._recent.popleft()
+        self._step, self._since, self._counts = step, now, True
+
+    def told(self, steps_left: float | None) -> str:
+        """Steps per second and the time that so many steps take: `1.25 steps/s  0:40 left`."""
+        seconds = sum(seconds for seconds, _ in self._recent)
+        speed = sum(steps for _, steps in self._recent) / seconds if seconds else self._measured
+        if not speed:
+            return "-.-- steps/s"
+        left = "" if steps_left is None else f"  {_clock_text(steps_left / speed)} left"
+        return f"{speed:.2f} steps/s{left}"
+
+
 class LineReporter:
     """A line per validation and message, and at most one every ten seconds about the steps."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None) -> None:
         self._console = console
         self._clock = clock
-        self._total = self._first_step = 0
-        self._started_at = self._spoke_at = 0.0
+        self._total = 0
+        self._spoke_at = 0.0
+        self._pace = pace or Pace(clock=clock)
         self._metrics: Mapping[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -78,8 +126,9 @@ class LineReporter:
 
     def start(self, total_steps: int | None, initial_step: int) -> None:
         """The training begins at `initial_step` (0, or where it resumes) of `total_steps`, if that is known."""
-        self._total, self._first_step = total_steps or 0, initial_step
-        self._started_at = self._spoke_at = self._clock()
+        self._total = total_steps or 0
+        self._pace.begin(initial_step)
+        self._spoke_at = self._clock()
 
     def length(self, total_steps: int) -> None:
         """There will be `total_steps` steps."""
@@ -88,21 +137,20 @@ class LineReporter:
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """`step` steps are done; `metrics` of the last one, empty between two lines of the log."""
         self._metrics = metrics or self._metrics
+        self._pace.step(step)
         now = self._clock()
         if now - self._spoke_at < LINE_SECONDS and step != self._total:
             return
         self._spoke_at = now
-        speed = (step - self._first_step) / max(now - self._started_at, 1e-9)
-        left = (self._total - step) / speed if speed else 0.0
-        self._line(
-            f"step {step}/{self._total}  {speed:.2f} steps/s  {_clock_text(left)} left  {describe(self._metrics)}"
-        )
+        pace = self._pace.told(self._total - step)
+        self._line(f"step {step}/{self._total}  {pace}  {describe(self._metrics)}")
         weights = task_weights(self._metrics)
         if weights:
             self._line("  weights " + "  ".join(f"{name} {value:.3f}" for name, value in weights.items()))
 
     def validation(self, step: int, metrics: Mapping[str, float]) -> None:
         """The validation images were coded with the weights after `step` steps."""
+        self._pace.interrupted()
         self._line(f"validation at step {step}: {describe(metrics)}")
 
     def message(self, text: str) -> None:
@@ -122,9 +170,10 @@ class LineReporter:
 class TerminalReporter:
     """A progress bar with speed, time left, J, bpp and PSNR; beneath it the tasks' weights while they are balanced."""
 
-    def __init__(self, console: Console, step_seconds: float | None = None) -> None:
-        self._progress = _TrainingProgress(console, step_seconds)
-        self._lines = LineReporter(console)
+    def __init__(self, console: Console, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
+        self._progress = _TrainingProgress(console, self._pace)
+        self._lines = LineReporter(console, pace=self._pace)
 
     def __enter__(self) -> Self:
         """Nothing is shown before `start`."""
@@ -138,6 +187,7 @@ class TerminalReporter:
 
     def start(self, total_steps: int | None, initial_step: int) -> None:
         """Show the bar."""
+        self._pace.begin(initial_step)
         self._task = self._progress.add_task("training", total=total_steps, completed=initial_step, numbers="")
         self._progress.start()
 
@@ -147,6 +197,7 @@ class TerminalReporter:
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Move the bar."""
+        self._pace.step(step)
         self._progress.update(self._task, completed=step)
         if metrics:
             self._progress.update(self._task, numbers=describe(metrics))
@@ -169,16 +220,15 @@ class TerminalReporter:
 class _TrainingProgress(Progress):
     """The bar, and a table of the balance once there are weights to show."""
 
-    def __init__(self, console: Console, step_seconds: float | None) -> None:
+    def __init__(self, console: Console, pace: Pace) -> None:
         self.balance: dict[str, float] = {}
         super().__init__(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            _PaceColumn(step_seconds),
+            _PaceColumn(pace),
             TextColumn("{task.fields[numbers]}"),
             console=console,
             refresh_per_second=2,
-            speed_estimate_period=30,
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:
@@ -189,21 +239,15 @@ class _TrainingProgress(Progress):
 
 
 class _PaceColumn(ProgressColumn):
-    """Steps per second and the time left: of the last half minute, of the first step, or as the pre-flight measured."""
+    """Steps per second and the time left."""
 
-    def __init__(self, step_seconds: float | None) -> None:
+    def __init__(self, pace: Pace) -> None:
         super().__init__()
-        self._measured = 1 / step_seconds if step_seconds else None
-        self._from: dict[int, float] = {}
+        self._pace = pace
 
     def render(self, task: Task) -> Text:
-        first = self._from.setdefault(task.id, task.completed)
-        done, elapsed = task.completed - first, task.elapsed
-        speed = task.finished_speed or task.speed or (done / elapsed if done and elapsed else self._measured)
-        if not speed:
-            return Text("-.-- steps/s", style="progress.data.speed")
-        left = "" if task.total is None else f"  {_clock_text((task.total - task.completed) / speed)} left"
-        return Text(f"{speed:.2f} steps/s{left}", style="progress.data.speed")
+        left = None if task.total is None else task.total - task.completed
+        return Text(self._pace.told(left), style="progress.data.speed")
 
 
 def balance_table(metrics: Mapping[str, float]) -> Table:

@@ -12,6 +12,7 @@ from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.evaluation.inspection import Inspection, inspect_image
 from hpcmbal.evaluation.report.page import fill_page, photo_html
 from hpcmbal.images.image_file import read_rgb
+from hpcmbal.model_files.find import find_model
 from hpcmbal.plotting.picture_maps import channel_figure, map_figure, strip_figure
 from hpcmbal.plotting.rd_curves import figure_bytes
 from hpcmbal.settings.inspection import InspectSettings
@@ -50,8 +51,9 @@ def inspect(settings: InspectSettings) -> tuple[Inspection, Path]:
     """
     folder = settings.output
     outputs = [*(folder / f"{name}.png" for name in _PICTURES), folder / PAGE]
-    check_outputs(outputs, [settings.image], force=settings.force)
-    model = load_codec_model(settings.model, device=str(choose_device(settings.device)))
+    model_file = find_model(settings.model)
+    check_outputs(outputs, [settings.image, model_file], force=settings.force)
+    model = load_codec_model(model_file, device=str(choose_device(settings.device)))
     found = inspect_image(model, read_rgb(settings.image), settings.quality)
     pixels = found.original[..., 0].size
     rates = {name: float(found.bits[name].sum()) / pixels for name in SEGMENTS}

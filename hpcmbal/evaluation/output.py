@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.atomic_file import write_text
+from hpcmbal.atomic_file import check_above, write_text
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
@@ -28,8 +28,10 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
 
     Raises:
         SettingsError: It is no folder, or holds other things.
+        DataError: It lies below a file.
     """
     if not folder.exists():
+        check_above(folder)
         return
     if not folder.is_dir():
         raise SettingsError(f"{setting('output', folder)} is a file. Choose a folder.")

@@ -27,8 +27,10 @@ def reconstruct(settings: ReconstructSettings) -> tuple[Reconstruction, str]:
         CheckpointError: There is no such model.
         SettingsError: The model has one rate, or the output's extension is that of no picture.
     """
-    check_outputs([settings.output], [] if settings.image is None else [settings.image], force=settings.force)
-    network = load_network(find_model(settings.model)).to(choose_device(settings.device))
+    model = find_model(settings.model)
+    inputs = [model] if settings.image is None else [model, settings.image]
+    check_outputs([settings.output], inputs, force=settings.force)
+    network = load_network(model).to(choose_device(settings.device))
     pixels = open_images(None, "held-back").read(0) if settings.image is None else read_rgb(settings.image)
     result = code_in_memory(network, pixels, settings.quality)
     caption = f"{network.variant.name}: {result.bpp:.3f} bpp, {result.psnr_db:.2f} dB"

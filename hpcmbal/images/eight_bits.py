@@ -73,7 +73,8 @@ def eight_bits(image: Image.Image, layout: str, orientation: int, icc: bytes | N
     deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
     # Of a colour image with 16 bits, Pillow hands out the upper 8. BGR;16 is 5, 6 and 5 bits.
     if deep or (";16" in layout and not layout.startswith("BGR")):
-        notes.append("The image has 16 bits a channel; they are reduced to 8.")
+        what = "floating-point values" if image.mode == "F" else "16 bits a channel"
+        notes.append(f"The image has {what}; they are reduced to 8 bits.")
     turn = _TURNS.get(orientation)
     upright = image if turn is None else image.transpose(turn)
     if deep:

@@ -45,6 +45,12 @@ _KINDS = (
 )
 """Where in a file which bytes are, and what it then is."""
 
+READ_KINDS = frozenset(
+    {"a PNG image", "a JPEG image", "a GIF image", "a BMP image", "a WebP image", "an AVIF image", "a TIFF image"}
+    | {"a JPEG 2000 image"}
+)
+"""Those of them that are read."""
+
 
 def source_formats() -> tuple[str, ...]:
     """Pillow's names of the formats that are read, in the order in which Pillow tries them."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from PIL import Image, UnidentifiedImageError
 
 from hpcmbal.errors import DataError, HpcmbalError
-from hpcmbal.images.formats import SIGNATURE, file_kind, source_formats
+from hpcmbal.images.formats import READ_KINDS, SIGNATURE, file_kind, source_formats
 from hpcmbal.images.pixel_limit import pixel_limit_error
 
 SINGLE_PICTURE_FORMATS = frozenset({"MPO", "PSD"})
@@ -124,9 +124,15 @@ def _opened(data: bytes, pixel_limit: int, formats: tuple[str, ...]) -> Iterator
             image = Image.open(io.BytesIO(data), formats=formats)
     except DataError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
+            kind = file_kind(data)
+            if kind in READ_KINDS:
+                raise DataError(
+                    f"The file begins as {kind}, but is damaged, or of a rare kind that cannot be read. Replace it by "
+                    "an intact copy, or convert it."
+                ) from error
             raise DataError(
                 "not an image in a format that can be read (such as PNG, JPEG, WebP, TIFF, AVIF): the file is "
-                f"{file_kind(data)}. Convert it, or remove it."
+                f"{kind}. Convert it, or remove it."
             ) from error
         if isinstance(error.__cause__, Image.DecompressionBombError):
             count = _PIXELS_IN_BOMB.search(str(error.__cause__))

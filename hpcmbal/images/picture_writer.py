@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from hpcmbal.errors import DataError, SettingsError, setting
 from hpcmbal.images.formats import source_formats
@@ -161,7 +161,7 @@ def _option(name: str, value: bytes, image_format: str, others: dict[str, Any], 
         # All of TIFF's metadata are tags of one directory, which Pillow writes anew.
         exif = others.get("exif") or Image.Exif()
         if name == "EXIF":
-            exif = writable_exif(loaded_exif(value), notes)
+            exif = _exif_of_tiff(writable_exif(loaded_exif(value), notes), notes)
         else:
             exif[_XMP_TAG] = value
         return {"exif": exif}
@@ -172,6 +172,14 @@ def _option(name: str, value: bytes, image_format: str, others: dict[str, Any], 
         text.add_itxt("XML:com.adobe.xmp", value.decode("utf-8", errors="replace"))
         return {"pnginfo": text}
     return {"xmp": value}
+
+
+def _exif_of_tiff(exif: Image.Exif, notes: list[str]) -> Image.Exif:
+    """EXIF as Pillow's TIFF writer takes it: of directories inside of it, it finds those of a block that was read."""
+    inner = exif.get(ExifTags.IFD.Exif)
+    if isinstance(inner, dict) and inner.pop(int(ExifTags.IFD.Interop), None) is not None:
+        notes.append("TIFF cannot hold the picture's EXIF entries on interoperability; left out.")
+    return loaded_exif(exif.tobytes())
 
 
 def _is_held(probe: Picture, name: str, value: bytes, image_format: str, option: dict[str, Any]) -> bool:

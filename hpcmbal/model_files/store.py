@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,7 @@ def save_model(
     header = write_header(ModelHeader(variant, rates, dict(metadata or {}), identity))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
     try:
-        write_by_path(path, lambda partial: save_file(tensors, partial, metadata=header))
+        write_by_path(path, lambda partial: _save(tensors, partial, header))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"Cannot write the model {path}: {error}. Free some space or choose another place."
@@ -92,7 +95,7 @@ def read_header(path: Path) -> ModelHeader:
         CheckpointError: It is not a model file of this package.
     """
     try:
-        with safe_open(path, framework="pt") as stored:
+        with _utf8_name(path) as name, safe_open(name, framework="pt") as stored:
             entries = stored.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
@@ -109,8 +112,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: The file is damaged, or holds what cannot be weights.
     """
     try:
-        with safe_open(path, framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
+        with _utf8_name(path) as name, safe_open(name, framework="pt") as stored:
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged: {error}.") from error
     return checked_weights(tensors, str(path))
@@ -127,3 +130,32 @@ def load_network(path: Path) -> HPCM:
         model = HPCM(header.variant, header.rates)
     load_weights(model, read_weights(path), str(path))
     return model.eval()
+
+
+def _save(tensors: dict[str, Tensor], path: Path, header: dict[str, str]) -> None:
+    with _utf8_name(path) as name:
+        save_file(tensors, name, metadata=header)
+
+
+@contextmanager
+def _utf8_name(path: Path) -> Iterator[Path]:
+    """A name of a file that safetensors takes, which are those in UTF-8: its own, or one by way of a link."""
+    if _is_utf8(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "model")
+        if _is_utf8(Path(path.name)):  # the folder, so that the file may be replaced
+            link.symlink_to(path.parent.absolute())
+            yield link / path.name
+        else:
+            link.symlink_to(path.absolute())
+            yield link
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
 from hpcmbal.settings.engine import EngineSettings
-from hpcmbal.settings.section import CommandSettings, Device, Paths
+from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText
 
 STANDARD_STREAM = "-"
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
@@ -20,7 +20,9 @@ ALL_SCALES = 3
 HIGHEST_EFFORT = 9
 TARGETS = ("target_bytes", "target_bpp", "target_psnr")
 
-Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)]
+Place = Annotated[
+    PathText, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)
+]
 """A path as it was typed, so that a slash at its end is not lost: that says that it is a folder."""
 
 
@@ -30,7 +32,6 @@ class FilesSettings(CommandSettings):
     inputs: Paths = Field(description="Files, or folders of files; '-' is standard input.")
     output: Place | None = Field(
         None,
-        min_length=1,
         description="File, or with several inputs (or a slash at the end) folder; '-' is standard output; "
         "beside each input if not given.",
     )
@@ -77,8 +78,8 @@ class FilesSettings(CommandSettings):
 class CompressSettings(FilesSettings, EngineSettings):
     """Images to `.hpcm` files."""
 
-    model: str | None = Field(
-        None, min_length=1, description="Packaged model's name, model file, checkpoint, run or id; else the default."
+    model: PathText | None = Field(
+        None, description="Packaged model's name, model file, checkpoint, run or id; else the default."
     )
     quality: float | None = Field(
         None, ge=1, le=100, description="1 (smallest) to 100 (best), 50 if not given; for models of variable rate."

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Contradiction
-from hpcmbal.settings.section import CommandSettings, Device
+from hpcmbal.settings.section import CommandSettings, Device, PathText
 
 
 class FindQualitySettings(CommandSettings):
@@ -20,8 +20,8 @@ class FindQualitySettings(CommandSettings):
     image: Path = Field(description="The image.")
     target_bpp: float | None = Field(None, gt=0, description="Best quality of at most so many bits per pixel.")
     target_psnr: float | None = Field(None, gt=0, description="Smallest file of at least this PSNR, in dB.")
-    model: str | None = Field(
-        None, min_length=1, description="A model of variable rate, by any of its names; else the default model."
+    model: PathText | None = Field(
+        None, description="A model of variable rate, by any of its names; else the default model."
     )
     anchor: str | None = Field(None, min_length=1, description="A classical codec, such as jpeg, in place of a model.")
     device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from hpcmbal.settings.section import Section
+from hpcmbal.settings.section import PathText, Section
 
 
 def _mapping(value: object) -> object:
@@ -47,9 +47,8 @@ class DistillSettings(Section):
 class FineTuneSettings(Section):
     """Where a training starts, which parts of the network learn, and how fast; nothing of it by default."""
 
-    init_from: str | None = Field(
+    init_from: PathText | None = Field(
         None,
-        min_length=1,
         description="Start from the weights of a model: a packaged name, a model file, a run, a checkpoint, or "
         "released weights. Not a resume: step 0, own settings.",
     )
@@ -71,9 +70,7 @@ class FineTuneSettings(Section):
         None,
         description="Stop what no longer gets better and keep the best weights: patience, min_delta, per_scale.",
     )
-    teacher: str | None = Field(
-        None, min_length=1, description="Model to learn from beside the images; it stays as it is."
-    )
+    teacher: PathText | None = Field(None, description="Model to learn from beside the images; it stays as it is.")
     distill: Annotated[DistillSettings | None, BeforeValidator(_mapping)] = Field(
         None, description="How much of the teacher counts: x_hat (1), y_hat (0), likelihood (0.5)."
     )

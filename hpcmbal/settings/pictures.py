@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hpcmbal.settings.section import CommandSettings, Device, Paths
+from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -25,9 +25,7 @@ class ReconstructSettings(CommandSettings):
     """A photo beside what a model makes of it."""
 
     image: Path | None = Field(None, description="A photo; a bundled, held-back one if not given.")
-    model: str = Field(
-        "runs/quickstart", min_length=1, description="Packaged model's name, model file, checkpoint, run or id."
-    )
+    model: PathText = Field("runs/quickstart", description="Packaged model's name, model file, checkpoint, run or id.")
     output: Path = Field(Path("reconstruction.png"), description="The picture to write.")
     quality: float | None = Field(None, ge=1, le=100, description="Quality 1 to 100, for models of variable rate.")
     device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")

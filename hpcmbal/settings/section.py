@@ -77,6 +77,17 @@ def one_of(names: tuple[str, ...], plugins: PluginKind | None = None) -> AfterVa
     return AfterValidator(check_name)
 
 
+def _check_not_empty(value: str) -> str:
+    if not value:
+        raise ValueError("must have at least 1 character")
+    return value
+
+
+PathText = Annotated[str, AfterValidator(_check_not_empty)]
+"""A name that may be a path, as it was typed: any bytes of a file's name, which pydantic's own check of a length is not
+made for."""
+
+
 def _check_device(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
         raise ValueError("must be auto (a GPU if there is one), cpu, cuda, or one GPU such as cuda:0")

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.section import CommandSettings, FloatTuple
+from hpcmbal.settings.section import CommandSettings, FloatTuple, PathText
 from hpcmbal.settings.yaml_file import limit_of
 
 MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
@@ -46,10 +46,10 @@ Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_s
 class StudySettings(CommandSettings):
     """What `hpcmbal ablate` does (docs/ablation.md)."""
 
-    study: str = Field(min_length=1, description="Name of a study that comes with hpcmbal; or grid, with a file.")
+    study: PathText = Field(description="Name of a study that comes with hpcmbal; or grid, with a file.")
     file: Path | None = Field(None, description="With grid: the study's .yaml file.")
     long: bool = Field(False, description="The study's long form, for days of training.")
-    base_preset: str | None = Field(None, min_length=1, description="Preset that all arms start from.")
+    base_preset: PathText | None = Field(None, description="Preset that all arms start from.")
     lambdas: FloatTuple | None = Field(None, description="Each is a run; 4 give BD-rates.")
     qualities: FloatTuple | None = Field(None, description="Points of variable-rate models, 1 to 100.")
     seeds: Seeds | None = Field(None, description="How many, or a list: 0,1,2.")
@@ -59,8 +59,8 @@ class StudySettings(CommandSettings):
     train_data: Path | None = Field(None, description="Folder of training images.")
     eval_data: Path | None = Field(None, description="Folder of evaluation images.")
     set: tuple[str, ...] = Field((), description="A setting of all arms, SECTION.FIELD=VALUE; repeatable.")
-    output: str | None = Field(
-        None, min_length=1, description="Folder of the study, or an fsspec URL; runs/ablate-STUDY if not given."
+    output: PathText | None = Field(
+        None, description="Folder of the study, or an fsspec URL; runs/ablate-STUDY if not given."
     )
     retry_failed: bool = Field(False, description="Try failed runs once more.")
     jobs: int | None = Field(None, ge=1, description="Runs at once; one a processor.")

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import CommandSettings, one_of
+from hpcmbal.settings.section import CommandSettings, PathText, one_of
 
 
 class ImportSettings(CommandSettings):
@@ -25,7 +25,7 @@ class ImportSettings(CommandSettings):
 class ExportSettings(CommandSettings):
     """The weights of a model as a plain PyTorch state dict."""
 
-    model: str = Field(min_length=1, description="Packaged model's name, model file, checkpoint, run or id.")
+    model: PathText = Field(description="Packaged model's name, model file, checkpoint, run or id.")
     output: Path = Field(description="The state dict to write (.pth).")
     force: bool = Field(False, description="Overwrite an output that exists.")
 
@@ -33,6 +33,6 @@ class ExportSettings(CommandSettings):
 class OnnxSettings(CommandSettings):
     """The networks of a model as ONNX files."""
 
-    model: str = Field(min_length=1, description="Packaged model's name, model file, checkpoint, run or id.")
+    model: PathText = Field(description="Packaged model's name, model file, checkpoint, run or id.")
     output: Path = Field(description="Folder of the .onnx files and of coding.npz.")
     force: bool = Field(False, description="Overwrite outputs that exist.")

@@ -157,7 +157,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise DataError(f"The log {path} cannot be read: {error}") from error
+        raise DataError(
+            f"The log {path} cannot be read: {error.strerror}. Give the folder of a run, or its {LOG_FILE}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no log of a training. Give the folder of a run, or its {LOG_FILE}.") from error
     records = []
     for number, line in enumerate(lines, start=1):
         try:

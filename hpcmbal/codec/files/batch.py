@@ -17,17 +17,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from hpcmbal.atomic_file import check_outputs
 from hpcmbal.codec.files.job import STREAM, Job, Outcome
 from hpcmbal.codec.files.plan import Plan
-from hpcmbal.errors import DataError, HpcmbalError, HpcmbalWarning
+from hpcmbal.errors import HpcmbalError, HpcmbalWarning
 
 if TYPE_CHECKING:
     from hpcmbal.engines.engine import Engine, Lost
 
 Work: TypeAlias = Callable[[Job], Outcome]
 _current = threading.local()
-
-
-class ExistingOutputError(DataError):
-    """An output exists, and nobody said that it may be overwritten."""
 
 
 class Watcher:
@@ -167,12 +163,8 @@ def _everywhere(path: Path) -> Path:
 
 
 def _check_target(job: Job, force: bool) -> None:
-    if job.target == STREAM:
-        return
-    try:
-        check_outputs([job.target], [], force=force)
-    except DataError as error:
-        raise ExistingOutputError(*error.args) from error
+    if job.target != STREAM:
+        check_outputs([job.target], force=force)
 
 
 def _naming_the_file(error: HpcmbalError | OSError, job: Job) -> HpcmbalError | OSError:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpcmbal.atomic_file import check_no_input
 from hpcmbal.codec.choices import choices_of
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch, run_batch_on
-from hpcmbal.codec.files.job import EXTENSION, Job, Outcome, read_source, write_target
+from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, Plan, plan_jobs
 from hpcmbal.codec.files.total import NO_TARGET, common_quality
 from hpcmbal.codec.targets import check_variable
@@ -39,6 +40,7 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
     """
     from hpcmbal.images.formats import source_extensions
     from hpcmbal.images.guard import check_no_result
+    from hpcmbal.model_files.find import find_model
 
     watcher = watcher or Watcher()
     naming = Naming(
@@ -51,6 +53,9 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
     plan = plan_jobs(settings, naming)
     if not plan.jobs:
         return Batch((), plan)
+    if not settings.lossless:
+        targets = [job.target for job in plan.jobs if job.target != STREAM]
+        check_no_input(targets, [find_model(settings.model)])
     if settings.engine == "ray":
         return _on_cluster(settings, watcher, plan)
     work = Compression(settings, settings.device, watcher.worked if len(plan.jobs) == 1 else None)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcmbal.atomic_file import check_outputs
+from hpcmbal.atomic_file import check_no_input, check_outputs
 from hpcmbal.codec.files.job import STREAM, Job
 from hpcmbal.errors import DataError, HpcmbalError, SettingsError, setting
 from hpcmbal.settings.coding import STANDARD_STREAM, FilesSettings
@@ -73,6 +73,7 @@ def plan_jobs(settings: FilesSettings, naming: Naming) -> Plan:
     """
     left_out: Counter[str] = Counter()
     found = [pair for path in settings.inputs for pair in _files(path, settings.recursive, naming, left_out)]
+    found = list(dict.fromkeys(found))  # a file that is named twice, or beside its folder, is one file
     folders = [path for path in settings.inputs if path != STREAM and path.is_dir()]
     targets = _targets(settings, naming, found, many=len(settings.inputs) > 1 or bool(folders))
     jobs = [Job(source, target) for (source, _), target in zip(found, targets, strict=True)]
@@ -152,10 +153,10 @@ def _targets(settings: FilesSettings, naming: Naming, found: Sequence[tuple[Path
 
 def _check_folder(place: Path, typed: str, naming: Naming) -> None:
     if place.exists() and not place.is_dir():
-        raise SettingsError(f"{setting('output', typed)} is a file; several inputs need a folder.")
+        raise SettingsError(f"{setting('output', typed)} is a file, but a folder is needed here.")
     if not place.exists() and place.suffix.lower() in naming.writes:
         raise SettingsError(
-            f"{setting('output', typed)} is the name of a file, but a folder is needed for several inputs. "
+            f"{setting('output', typed)} is the name of a file, but a folder is needed here. "
             f"Give a name without {place.suffix}."
         )
 
@@ -212,7 +213,7 @@ def _check_place(job: Job, sources: Sequence[Path], naming: Naming, *, force: bo
     except DataError:
         if job.source.is_file():
             _check_start(job.source, naming)
-        check_outputs([job.target], sources, force=True)
+        check_no_input([job.target], sources)
 
 
 def _check_start(source: Path, naming: Naming) -> None:

@@ -36,7 +36,8 @@ def export_onnx(settings: OnnxSettings) -> list[Path]:
         import onnx  # noqa: F401 (torch's exporter needs it)
     except ImportError:
         raise MissingExtraError("Export to ONNX", "onnx") from None
-    model = load_network(find_model(settings.model))
+    model_file = find_model(settings.model)
+    model = load_network(model_file)
     if model.variant.context.attention_width is not None:
         raise CheckpointError(
             f"{model.variant.name} has cross-attention, which cannot be exported yet. Export a model without it, "
@@ -44,7 +45,7 @@ def export_onnx(settings: OnnxSettings) -> list[Path]:
         )
     parts = list(network_parts(model))
     files = [settings.output / f"{part.name}.onnx" for part in parts]
-    check_outputs([*files, settings.output / DATA_FILE], [], force=settings.force)
+    check_outputs([*files, settings.output / DATA_FILE], [model_file], force=settings.force)
     for part, file in zip(parts, files, strict=True):
         write_bytes(file, _graph(part))
     arrays = io.BytesIO()

@@ -213,6 +213,33 @@ def test_two_inputs_that_cannot_be_told_apart_are_refused(
     assert f"{first} and {second} would both become" in capsys.readouterr().err
 
 
+def test_a_file_that_is_named_twice_is_done_once(
+    run: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compress", photos, photos / "a.png", photos / "a.png", "-o", tmp_path / "out", "--json") == 0
+    assert [Path(entry["source"]).name for entry in json.loads(capsys.readouterr().out)] == ["a.png", "b.jpg", "c.webp"]
+
+
+def test_a_folder_in_the_place_of_one_output_fails_that_file_alone(
+    run: Any, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a.hpcm").mkdir()
+    assert run("compress", photos) == 3
+    assert "a.hpcm is a folder, and a file is to be written" in capsys.readouterr().err
+    assert (photos / "c.hpcm").is_file()
+
+
+def test_the_model_is_an_input_too(run: Any, models: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, before = models / "mine.safetensors", (models / "mine.safetensors").read_bytes()
+    for name in ("x.hpcm", "x.png"):
+        (photos / name).symlink_to(model)
+    assert run("compress", photos / "a.png", "-o", photos / "x.hpcm", "--force") == 3
+    assert "is an input too, and would be destroyed" in capsys.readouterr().err
+    assert run("reconstruct", photos / "a.png", "--model", model, "-o", photos / "x.png", "--force") == 3
+    assert "is an input too, and would be destroyed" in capsys.readouterr().err
+    assert model.read_bytes() == before
+
+
 def test_one_file_is_one_line_with_size_and_ratio(
     run: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_missing_model_is_a_clear_error(
     [
         (["compress", "missing.png"], 3, "missing.png: cannot be read"),
         (["compress", "{photos}/a.png", "--quality", "0"], 2, "--quality 0: must be greater than or equal to 1"),
-        (["compress", "{photos}", "-o", "{photos}/a.png"], 2, "is a file; several inputs need a folder"),
+        (["compress", "{photos}", "-o", "{photos}/a.png"], 2, "is a file, but a folder is needed here"),
         (
             ["decompress", "{photos}/a.png", "-o", "{photos}/x.png"],
             4,

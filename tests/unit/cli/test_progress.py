@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from hpcmbal.cli.progress import LineReporter, TerminalReporter, balance_table, build_reporter, describe, waiting
+from hpcmbal.cli.progress import LineReporter, Pace, TerminalReporter, balance_table, build_reporter, describe, waiting
 
 METRICS = {"train/j": 2.6131, "train/bpp": 0.40123, "train/psnr_db": 27.106}
 BALANCE = {
@@ -130,7 +130,7 @@ def test_a_length_that_becomes_known_or_shorter_is_shown() -> None:
 
 def test_the_bar_shows_the_measured_speed_before_the_first_step_and_the_real_one_after_it() -> None:
     bar = console(width=160, terminal=True)
-    with TerminalReporter(bar, step_seconds=4.0) as terminal:
+    with TerminalReporter(bar, Pace(4.0)) as terminal:
         terminal.start(100, 0)
         assert "0.25 steps/s  6:40 left" in text_of(bar)
         terminal.step(1, METRICS)
@@ -142,3 +142,21 @@ def test_without_a_terminal_nothing_moves(capsys: pytest.CaptureFixture[str]) ->
     with waiting("measuring"):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_pace_leaves_validations_out_and_forgets_slow_beginnings() -> None:
+    clock = Clock()
+    pace = Pace(0.5, clock)
+    pace.begin(0)
+    clock.now += 60
+    pace.interrupted()  # the validation before the first step
+    pace.step(1)
+    assert pace.told(10) == "2.00 steps/s  0:05 left"
+    clock.now += 20
+    pace.step(2)
+    assert pace.told(10) == "0.05 steps/s  3:20 left"
+    for step in range(3, 43):
+        clock.now += 1
+        pace.step(step)
+    assert pace.told(10) == "1.00 steps/s  0:10 left"
+    assert Pace(None, clock).told(None) == "-.-- steps/s"

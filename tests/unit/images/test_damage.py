@@ -19,6 +19,7 @@ from hpcmbal.images import guard
 from hpcmbal.images.formats import source_formats
 from hpcmbal.images.guard import opened
 from hpcmbal.images.image_file import read_picture
+from hpcmbal.images.picture import PictureWarning
 from hpcmbal.images.pixel_limit import DEFAULT_PIXEL_LIMIT, pixel_limit_or_default
 
 LIMIT = 4096
@@ -194,3 +195,18 @@ def test_eight_bit_bmp_of_a_width_with_16_in_its_stride_is_not_deep() -> None:
     out = io.BytesIO()
     Image.new("RGB", (272, 2)).save(out, "BMP")
     read_picture(out.getvalue(), "picture")  # a warning would be an error here
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x89PNG\r\n\x1a\n" + bytes(40), b"\xff\xd8\xff\xe0" + bytes(40), b"II*\0" + bytes(40)]
+)
+def test_a_damaged_file_of_a_format_that_is_read_is_called_damaged(data: bytes) -> None:
+    with pytest.raises(DataError, match=r"begins as a (PNG|JPEG|TIFF) image, but is damaged, or of a rare kind"):
+        read_picture(data, "picture")
+
+
+def test_floating_point_values_are_called_so() -> None:
+    out = io.BytesIO()
+    Image.new("F", (4, 4), 0.5).save(out, "TIFF")
+    with pytest.warns(PictureWarning, match="floating-point values; they are reduced to 8 bits"):
+        read_picture(out.getvalue(), "picture")

@@ -77,6 +77,27 @@ def test_exif_that_is_too_long_for_jpeg_is_left_out_and_told() -> None:
     assert read(data).icc == SRGB
 
 
+@pytest.mark.parametrize("extension", [".png", ".webp", ".tif", ".jpg", ".avif"])
+def test_what_cameras_write_is_held_directories_of_their_own_among_it(extension: str) -> None:
+    block = Image.Exif()
+    block[0x010F] = "Camera"
+    block.get_ifd(0x8769).update({0x9003: "2020:01:02 03:04:05", 0x829A: 0.01, 0x927C: b"maker"})
+    block.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    block.get_ifd(0x8769)[0xA005] = {1: "R98"}
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        data = write_picture(replace(FULL, exif=block.tobytes()), extension)
+    expected = (
+        ["TIFF cannot hold the picture's EXIF entries on interoperability; left out."] if extension == ".tif" else []
+    )
+    assert [str(note.message) for note in notes] == expected
+    found = Image.Exif()
+    found.load(read(data).exif)
+    assert found[0x010F] == "Camera"
+    assert found.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+    assert found.get_ifd(0x8825)[2] == (1.0, 2.0, 3.0)
+
+
 def test_entries_that_tiff_cannot_write_are_told_and_the_others_kept() -> None:
     import struct
 
