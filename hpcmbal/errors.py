@@ -9,10 +9,15 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from hpcmbal.visible_text import visible
+from hpcmbal.visible_text import shortened, visible, without_credentials
 
 _BEGIN, _VALUE, _END = "\ue000", "\ue001", "\ue002"  # private use: in no value and no file name that people have
 _MENTION = re.compile(f"{_BEGIN}([^{_VALUE}{_END}]*)(?:{_VALUE}([^{_END}]*))?{_END}")
+
+_MAX_PARTS = 10
+"""Of a list in a message."""
+_LONG_WORD = re.compile(r"\S{1001,}")  # a path may well have hundreds of letters
+_LONG_LINE = re.compile(r".{5001,}")
 
 
 class Words(Protocol):
@@ -36,25 +41,37 @@ def setting(path: str, value: object = None) -> str:
 
     `hpcmbal.settings.flags.command_line_words` makes `--quality` and `--engine ray` of them.
     """
-    return _BEGIN + path + ("" if value is None else f"{_VALUE}{shown_value(value)}") + _END
+    return _BEGIN + path + ("" if value is None else f"{_VALUE}{typed_value(value)}") + _END
 
 
 def told(text: str, words: Words = python_words) -> str:
-    """A text with the settings that it mentions in `words`."""
-    return _MENTION.sub(lambda found: words(found[1], found[2]), text)
+    """A text with the settings that it mentions in `words`; passwords in URLs and endless values are left out."""
+    text = without_credentials(_MENTION.sub(lambda found: words(found[1], found[2]), text))
+    return _LONG_LINE.sub(lambda line: shortened(line[0], 5000), _LONG_WORD.sub(lambda word: shortened(word[0]), text))
 
 
-def shown_value(value: object) -> str:
-    r"""A setting's value as one would type it, on one line.
+def typed_value(value: object) -> str:
+    r"""A setting's value as one would type it, whole, on one line.
 
-    >>> shown_value([True, "two\nlines"])
+    >>> typed_value([True, "two\nlines"])
     'true,two\\nlines'
     """
     if isinstance(value, dict):
-        return ",".join(f"{visible(name)}={shown_value(part)}" for name, part in value.items())
+        return ",".join(f"{visible(name)}={typed_value(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
-        return ",".join(map(shown_value, value))
+        return ",".join(map(typed_value, value))
     return visible(str(value).lower() if isinstance(value, bool) else value)
+
+
+def shown_value(value: object) -> str:
+    """A setting's value as a message shows it: of a long text the ends, of a long list the beginning.
+
+    >>> shown_value(list(range(3000)))
+    '0,1,2,3,4,5,6,7,8,9,…(3,000 values)'
+    """
+    if isinstance(value, list | tuple) and len(value) > _MAX_PARTS:
+        return f"{shown_value(value[:_MAX_PARTS])},…({len(value):,} values)"
+    return shortened(typed_value(value))
 
 
 def one_line(text: str) -> str:

@@ -16,7 +16,7 @@ from hpcmbal.ablation.plan.study_size import seed_note, size_notes
 from hpcmbal.ablation.report.outcome import compare_study, write_outcome
 from hpcmbal.ablation.run.cost import Cost, Forecast, forecast, kind_of, measure_costs
 from hpcmbal.ablation.run.execution import steps_of_run
-from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage, shown_location
+from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.ablation.run.study_lock import study_lock
 from hpcmbal.ablation.run.study_runner import Inventory, OnRun, run_study, take_inventory
 from hpcmbal.core.device import choose_device
@@ -27,6 +27,7 @@ from hpcmbal.errors import SettingsError, setting
 from hpcmbal.settings import parse_assignments
 from hpcmbal.settings.study import GRID, StudySettings
 from hpcmbal.training.trainer import open_data
+from hpcmbal.visible_text import without_credentials
 
 LONG = "-long"
 """Ends the name of a study that takes days."""
@@ -209,7 +210,7 @@ def _opened(
             stack.enter_context(study_lock(folder))
         inventory = take_inventory(plan, folder, retry_failed=settings.retry_failed)
         engine = stack.enter_context(_engine(settings, plan))
-        yield _prepare(inventory, engine, images, shown_location(output), view), storage, folder
+        yield _prepare(inventory, engine, images, without_credentials(output), view), storage, folder
 
 
 def _count_images(plan: Plan) -> tuple[int, int]:

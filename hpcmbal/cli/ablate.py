@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpcmbal.cli.text import say
+from hpcmbal.cli.text import say, tell
 from hpcmbal.cli.words import Words, completing, presets, studies
 from hpcmbal.errors import HpcmbalError, setting
 from hpcmbal.settings.check import build
@@ -169,7 +169,7 @@ def _finish(result: StudyResult, *, as_json: bool) -> None:
         typer.echo(json.dumps(json_object(result.comparison), indent=1, allow_nan=False))
     else:
         show_comparison(result.comparison, result.notes)
-        typer.echo(f"Report: {result.report}")
+        tell(f"Report: {result.report}")
     if result.failed:
         run, reason = result.failed[0]
         raise HpcmbalError(

@@ -8,7 +8,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
@@ -17,11 +18,14 @@ from typer.core import TyperGroup
 from hpcmbal import __version__
 from hpcmbal.cli.repeated import refuse_repeated_options
 from hpcmbal.cli.spelling import accept_prototype_spelling
-from hpcmbal.cli.text import error_text
-from hpcmbal.errors import HpcmbalError
+from hpcmbal.cli.text import error_text, warnings_as_lines
+from hpcmbal.errors import HpcmbalError, told
+from hpcmbal.visible_text import visible
 
 DEBUG_FLAG = "--debug"
 DEBUG_VARIABLE = "HPCMBAL_DEBUG"
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""Of click, or of the copy of it that newer releases of Typer hold."""
 EXIT_INTERRUPTED = 130
 EXIT_OS_ERROR = 1
 
@@ -54,6 +58,16 @@ COMMANDS: dict[str, LazyCommand] = {
 """Every subcommand: one module with a `typer.Typer` named `app`, and one line here."""
 
 
+@contextmanager
+def _shown_usage_errors() -> Iterator[None]:
+    """Let Typer's own errors, which quote what was typed, show it as all other messages do."""
+    try:
+        yield
+    except USAGE_ERROR as error:
+        error.message = visible(told(error.message), keep="\n")
+        raise
+
+
 class LazyGroup(TyperGroup):
     """Shows the help lines of all subcommands without importing any, and imports the one that is called."""
 
@@ -65,10 +79,16 @@ class LazyGroup(TyperGroup):
             refuse_repeated_options(command)
         return name, command, rest
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the options before the command, whose errors quote what was typed."""
+        with _shown_usage_errors():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run, and let Ctrl-C end with the exit code that shells expect."""
         try:
-            return super().invoke(ctx)
+            with _shown_usage_errors():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.stderr.write("\nhpcmbal: interrupted.\n")
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -124,7 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Pillow warns of damaged metadata in words and places of its own; what it means for a picture is told by ours.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
-        _run([argument for argument in arguments if argument != DEBUG_FLAG])
+        with warnings_as_lines():
+            _run([argument for argument in arguments if argument != DEBUG_FLAG])
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except KeyboardInterrupt:
@@ -144,5 +165,5 @@ def _run(arguments: list[str]) -> NoReturn:
 
 def _show(message: str, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc(), keep="\n"))
     sys.stderr.write(f"hpcmbal: {message}\n")

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from hpcmbal.cli.words import completing
-from hpcmbal.errors import shown_value
+from hpcmbal.errors import typed_value
 from hpcmbal.settings import CommandSettings, Source
 from hpcmbal.settings.check import build
 from hpcmbal.settings.flags import option_of
@@ -176,4 +176,4 @@ def _help(description: str, default: object, *, required: bool) -> str:
     text = escape(description)
     if required or default in (None, False, ()):
         return text
-    return f"{text} [dim]{escape(f'[default: {shown_value(default)}]')}[/dim]"
+    return f"{text} [dim]{escape(f'[default: {typed_value(default)}]')}[/dim]"

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 import yaml
 
+from hpcmbal.cli.text import say, tell
 from hpcmbal.cli.words import completing, presets
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import TrainSettings, load_train_settings, preset_names, read_preset
-from hpcmbal.settings.flags import command_line_words
 from hpcmbal.settings.layers import Layer
 from hpcmbal.settings.load import SAVE_PATH
 
@@ -73,7 +73,7 @@ def show_preset(
         typer.echo(json.dumps({"description": preset.description, **sections}, indent=2))
         return
     if preset.extends:
-        typer.echo(f"# {preset.name} extends {', '.join(preset.extends)}; all of it is merged here.")
+        tell(f"# {preset.name} extends {', '.join(preset.extends)}; all of it is merged here.")
     typer.echo(_as_yaml(preset.description, sections, preset.layer), nl=False)
     _show_trained_parts(load_train_settings(name))
 
@@ -103,9 +103,9 @@ def validate_presets(
             load_train_settings(name)
         except SettingsError as error:
             failed.append(name)
-            typer.echo(f"{name}: {error.told(command_line_words)}", err=True)
+            say(f"{name}: {error.args[0]}", keep="\n")
         else:
-            typer.echo(f"{name}: valid")
+            tell(f"{name}: valid")
     if failed:
         raise SettingsError(
             f"{len(failed)} of {len(names or preset_names())} presets cannot be used: {', '.join(failed)}."

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from hpcmbal.cli.text import message
+
 LINE_SECONDS = 10.0
 """Smallest pause between two lines where there is no terminal."""
 
@@ -164,7 +166,7 @@ class LineReporter:
             self._line(summary)
 
     def _line(self, text: str) -> None:
-        self._console.print(text.rstrip(), markup=False, soft_wrap=True)
+        self._console.print(message(text.rstrip()), markup=False, soft_wrap=True)
 
 
 class TerminalReporter:

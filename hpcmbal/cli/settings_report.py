@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hpcmbal.errors import shown_value
+from hpcmbal.errors import typed_value
 from hpcmbal.settings import ResolvedSettings, Source
 
 
@@ -42,7 +42,7 @@ def shown(value: object) -> str:
     """A setting's value as one would type it after `--set PATH=`."""
     if value is None:
         return "null"
-    return shown_value(value)
+    return typed_value(value)
 
 
 def _origin(source: Source | None) -> str:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hpcmbal.cli.text import tell
+from hpcmbal.visible_text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -22,14 +25,14 @@ def show_plan(prepared: PreparedStudy, *, only_json: bool = False, to_stderr: bo
         typer.echo(json.dumps(_json(prepared), indent=1))
         return
     study = prepared.plan.study
-    typer.echo(f"Study '{study.name}': {study.question}".rstrip(": "), err=to_stderr)
+    tell(f"Study '{study.name}': {study.question}".rstrip(": "), to_stderr=to_stderr)
     _table(
         ("arm", "what it changes", "runs", "steps", "done", "s/step"),
         [_arm_row(prepared, arm) for arm in prepared.plan.arms],
         to_stderr=to_stderr,
     )
     for line in (*_summary(prepared), *prepared.notes):
-        typer.echo(line, err=to_stderr)
+        tell(line, to_stderr=to_stderr)
 
 
 def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
@@ -42,11 +45,11 @@ def show_comparison(comparison: StudyComparison, notes: Sequence[str]) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(rich_table(comparison))
     typer.echo("")
     for item in comparison.comparisons:
-        typer.echo(item.verdict.sentence)
+        tell(item.verdict.sentence)
     for over in comparison.over_steps:
-        typer.echo(over.sentence)
+        tell(over.sentence)
     for line in (*remarks(comparison), *notes):
-        typer.echo(line)
+        tell(line)
 
 
 def _arm_row(prepared: PreparedStudy, arm: str) -> tuple[str, ...]:
@@ -146,7 +149,7 @@ def _json(prepared: PreparedStudy) -> dict[str, object]:
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, to_stderr: bool) -> None:
     if not (sys.stderr if to_stderr else sys.stdout).isatty():
         for row in (titles, *rows):
-            typer.echo("\t".join(row), err=to_stderr)
+            typer.echo("\t".join(map(visible, row)), err=to_stderr)
         return
     from rich.console import Console
     from rich.table import Table
@@ -156,5 +159,5 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, to_stderr: b
     for index, title in enumerate(titles):
         table.add_column(title, justify="left" if index < 2 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console(stderr=to_stderr).print(table)

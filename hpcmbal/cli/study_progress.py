@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from hpcmbal.cli.text import message
+
 if TYPE_CHECKING:
     from hpcmbal.ablation.plan.plan import PlannedRun
     from hpcmbal.ablation.run.records import RunRecord
@@ -120,7 +122,7 @@ class StudyProgress:
         self._say(f"step {done:,}/{total:,} of all runs  {speed:.2f} steps/s  {left}")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(message(text), markup=False, soft_wrap=True)
 
 
 class _Display:

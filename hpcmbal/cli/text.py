@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
-from hpcmbal.errors import HpcmbalError, told
+from hpcmbal.errors import HpcmbalError, HpcmbalWarning, told
 from hpcmbal.settings.flags import command_line_words
 from hpcmbal.settings.problems import InvalidSettingsError
-from hpcmbal.visible_text import visible
+from hpcmbal.visible_text import shortened, visible
 
 
 def message(text: str, keep: str = "") -> str:
@@ -34,14 +36,30 @@ def error_text(error: HpcmbalError | OSError) -> str:
     return f"{what}{where}."
 
 
-def say(text: str) -> None:
+def say(text: str, keep: str = "") -> None:
     """Write a line about what is going on to standard error; brackets are brackets."""
-    sys.stderr.write(f"{message(text)}\n")
+    sys.stderr.write(f"{message(text, keep)}\n")
 
 
-def tell(text: str) -> None:
-    """Write a line of the result to standard output."""
-    typer.echo(message(text))
+def tell(text: str, *, to_stderr: bool = False) -> None:
+    """Write a line of the result to standard output, or where only JSON belongs there to standard error."""
+    typer.echo(message(text), err=to_stderr)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Show each of the package's warnings as one line on standard error; others as Python does."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_line(text: Warning | str, category: type[Warning], *details: object) -> None:
+            if issubclass(category, HpcmbalWarning):
+                say(f"hpcmbal: warning: {text}")
+            else:
+                show(text, category, *details)  # type: ignore[arg-type]
+
+        warnings.showwarning = show_line  # type: ignore[assignment]
+        yield
 
 
 def print_table(
@@ -63,7 +81,7 @@ def print_table(
     """
     if not (to_stderr or sys.stdout.isatty()):
         for row in (titles, *rows):
-            typer.echo("\t".join(map(visible, row)))
+            typer.echo("\t".join(map(_cell, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -73,5 +91,9 @@ def print_table(
     for name in titles:
         table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(_cell(cell)) for cell in row))
     Console(stderr=to_stderr, highlight=False).print(table)
+
+
+def _cell(text: str) -> str:
+    return shortened(visible(text))

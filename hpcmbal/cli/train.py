@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 import json
 import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpcmbal.cli.settings_report import render_settings
+from hpcmbal.cli.text import say, tell
 from hpcmbal.cli.words import completing, presets
 from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.settings import (
@@ -225,7 +225,7 @@ def _shown(items: Iterable[PreflightItem]) -> Iterator[PreflightItem]:
     """The same items, each written when it comes."""
     for number, item in enumerate(items, start=1):
         status = "" if item.status == "ok" else f"{item.status}: "
-        typer.echo(f"  {number}. {item.name}: {status}{item.detail}")
+        tell(f"  {number}. {item.name}: {status}{item.detail}")
         yield item
 
 
@@ -254,7 +254,7 @@ def _train(settings: TrainSettings, as_json: bool, started: float, preset: str |
 
 def _say(text: str) -> None:
     if _is_first_rank():
-        sys.stderr.write(f"{text}\n")
+        say(text)
 
 
 def _is_first_rank() -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
 from hpcmbal.settings.engine import EngineSettings
-from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText
+from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText, no_url
 
 STANDARD_STREAM = "-"
 """Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
@@ -21,7 +21,9 @@ HIGHEST_EFFORT = 9
 TARGETS = ("target_bytes", "target_bpp", "target_psnr")
 
 Place = Annotated[
-    PathText, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)
+    PathText,
+    BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value),
+    AfterValidator(no_url),
 ]
 """A path as it was typed, so that a slash at its end is not lost: that says that it is a folder."""
 

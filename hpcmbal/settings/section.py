@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -16,17 +16,40 @@ from pydantic import (
     ConfigDict,
     ModelWrapValidatorHandler,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from hpcmbal.settings.check import CHECKED, STORED, Condition, Contradiction, check, layer_of
 from hpcmbal.settings.plugins import PluginKind, plugin_names
+from hpcmbal.visible_text import begins_url
+
+Place = TypeVar("Place", str, Path)
+
+
+def no_url(value: Place) -> Place:
+    """`value`, a place on this machine.
+
+    Raises:
+        ValueError: It is a URL, of which a folder named `https:` would be made.
+    """
+    if begins_url(str(value)):
+        raise ValueError("is a URL; give a file or folder of this machine")
+    return value
 
 
 class Section(BaseModel):
     """A group of settings. Immutable; an unknown key is an error; each field's description is its help text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _paths_are_local(cls, value: Any) -> Any:
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Path):
+                no_url(part)
+        return value
 
 
 class CommandSettings(Section):

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpcmbal.ablation.run.storage import without_user
 from hpcmbal.atomic_file import PARTIAL_PREFIX, PARTIAL_SUFFIX, write_by_path
 from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError, setting
+from hpcmbal.visible_text import without_credentials
 
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Packages of the object stores that fsspec itself leaves out."""
@@ -47,7 +47,7 @@ class RemoteFolder:
             return
         except _driver_errors() as error:
             raise HpcmbalError(
-                f"{self.shown} cannot be reached: {without_user(str(error))}. Check the name, the network and "
+                f"{self.shown} cannot be reached: {without_credentials(str(error))}. Check the name, the network and "
                 "the credentials that its driver finds (for S3: the environment, ~/.aws, or the machine's role)."
             ) from error
 
@@ -121,7 +121,7 @@ def connect(url: str) -> RemoteFolder:
         MissingExtraError: fsspec is not installed.
         SettingsError: fsspec does not know the kind of URL, or its driver is not installed.
     """
-    shown = without_user(url)
+    shown = without_credentials(url)
     try:
         import fsspec
     except ImportError as error:
@@ -137,6 +137,6 @@ def connect(url: str) -> RemoteFolder:
     except ValueError as error:
         raise SettingsError(
             f"{shown}: fsspec does not know {kind}://. Give a folder, or a URL such as s3://bucket/study "
-            f"({without_user(str(error))})."
+            f"({without_credentials(str(error))})."
         ) from error
     return RemoteFolder(fs, root.rstrip("/"), shown.rstrip("/"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 URL_MARK = "://"
-_USER = re.compile(r"(://)[^/?#\s'\"]*@")
-_QUERY = re.compile(r"(://[^\s?#'\"]*)[?#][^\s'\"]*")
 
 
 class StudyStorage(Protocol):
@@ -78,20 +75,6 @@ class LocalStorage:
 
     def publish(self, folder: Path) -> None:
         """Nothing to do: it is there already."""
-
-
-def without_user(text: str) -> str:
-    """A text without the user names, passwords and parameters in the URLs that it holds.
-
-    >>> without_user("sftp://ann:secret@host/study?token=x answers not")
-    'sftp://host/study answers not'
-    """
-    return _QUERY.sub(r"\1", _USER.sub(r"\1", text))
-
-
-def shown_location(location: str) -> str:
-    """A study's place as people and files may see it."""
-    return without_user(location) if URL_MARK in location else location
 
 
 def open_storage(location: str) -> StudyStorage:

@@ -85,7 +85,7 @@ class _StoredMeta(_Stored):
     codec: _StoredCodec | None = None
     image_set: _StoredImageSet | None = None
     environment: dict[str, Any] | None = None
-    cost: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = None
+    cost: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
 
 
 class _StoredCurve(BaseModel):

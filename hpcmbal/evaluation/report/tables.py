@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hpcmbal.evaluation.curves.curve import METRIC_LABELS, Curve, role_of
 from hpcmbal.evaluation.curves.curve_file import csv_text
 from hpcmbal.evaluation.image_set import image_set_name, image_set_note
+from hpcmbal.visible_text import shortened, visible
 
 if TYPE_CHECKING:
     from hpcmbal.evaluation.curves.bd_table import BdRow, BdTable
@@ -95,7 +96,21 @@ def cost_table(curves: Sequence[Curve]) -> TextTable | None:
 
 def formatted(table: TextTable, kind: str) -> str:
     """The table as `latex` (with booktabs), `markdown` or `csv`."""
-    return {"latex": _latex, "markdown": _markdown, "csv": _csv}[kind](table)
+    return {"latex": _latex, "markdown": _markdown, "csv": _csv}[kind](_on_one_line(table))
+
+
+def _on_one_line(table: TextTable) -> TextTable:
+    """The table with every text visible and on one line: a line break in a name would begin a row or a paragraph."""
+    return TextTable(
+        _line(table.caption),
+        tuple((shortened(_line(name)), span) for name, span in table.groups),
+        tuple(shortened(_line(title)) for title in table.titles),
+        tuple(tuple(shortened(_line(cell)) for cell in row) for row in table.rows),
+    )
+
+
+def _line(text: str) -> str:
+    return visible(" ".join(text.split()))
 
 
 def _bd_cell(row: BdRow | None) -> str:

@@ -17,7 +17,7 @@ import torch
 from hpcmbal.ablation.run.fsspec_storage import FsspecStorage
 from hpcmbal.ablation.run.remote_checkpoints import fetch_newest, upload_checkpoints
 from hpcmbal.ablation.run.remote_folder import RemoteFolder, connect
-from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage, without_user
+from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.core.model import HPCM, get_variant
 from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError
 from hpcmbal.settings import TrainSettings
@@ -228,20 +228,6 @@ class TestNamesFromOutside:
 
 
 SECRET = "hunter2"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        (f"sftp://ann:{SECRET}@host/study", "sftp://host/study"),
-        (f"sftp://ann:{SECRET}@host:22/study answers not", "sftp://host:22/study answers not"),
-        (f"https://host/x?token={SECRET}#{SECRET}", "https://host/x"),
-        (f"no 'ftp://a:{SECRET}@b' and ssh://c:{SECRET}@d/e", "no 'ftp://b' and ssh://d/e"),
-        ("s3://bucket/a@b", "s3://bucket/a@b"),
-    ],
-)
-def test_texts_lose_users_and_passwords(text: str, shown: str) -> None:
-    assert without_user(text) == shown
 
 
 @pytest.mark.parametrize("kind", ["unknown", "memory"])

@@ -98,6 +98,8 @@ def test_csv_has_a_row_for_every_image_and_point() -> None:
         ('{"results": {"bpp": [1]}, "meta": [1]}', "'meta': .*found a list"),
         ('{"results": {"bpp": [1]}, "meta": {"image_set": "kodak"}}', "'meta.image_set'"),
         ('{"results": {"bpp": [1]}, "meta": {"codec": {"points": 8}}}', "'meta.codec.points'"),
+        ('{"results": {"bpp": [1]}, "meta": {"cost": {"s": -1}}}', "'meta.cost.s': must be greater than or equal to 0"),
+        ('{"results": {"bpp": [1]}, "meta": {"cost": {"s": 1e400}}}', "'meta.cost.s'"),
         ('{"results": {"bpp": [1]}, "name": 5}', "'name': must be a valid string; found 5"),
         ('{"results": {"bpp": [1]}, "results_by_sample": {"a": {"bpp": [1, 2]}}}', "lists of 1 values.*bpp: 2"),
         ('{"results": {"bpp": [1]}, "results_by_sample": {"a": {}}}', "'bpp' among them.*found none"),

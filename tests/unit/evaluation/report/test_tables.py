@@ -84,3 +84,16 @@ def test_costs_are_in_a_table_and_a_figure_beside_the_gain(sets: list) -> None:
     assert {text.get_text() for text in axes.texts} == {NAME, "vvc"}
     assert sorted(line.get_ydata()[0] for line in axes.get_lines()[1:]) == [pytest.approx(-20.0), 0.0]
     assert cost_table([Curve("x", {BPP: (1.0,)})]) is None
+
+
+@pytest.mark.parametrize("kind", ["latex", "markdown", "csv"])
+def test_a_line_break_in_a_name_begins_no_line_and_an_endless_name_is_cut(kind: str) -> None:
+    lines = {}
+    for name in ("plain", "a\n\n# b\r=1+1\u2028c\x1b[31m" + "x" * 10_000):
+        curves = [curve(name, 0.8), curve("vvc", 1.0)]
+        tables = (bd_rate_table([(curves, bd_table(curves, curves[1], draws=20))]), cost_table(curves))
+        lines[name] = [formatted(table, kind).split("\n") for table in tables if table is not None]
+    plain, odd = lines.values()
+    assert [len(text) for text in odd] == [len(text) for text in plain]
+    assert not any(letter in line for text in odd for line in text for letter in "\r\u2028\x1b")
+    assert max(len(line) for text in odd for line in text) < 1500
