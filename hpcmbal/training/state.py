@@ -18,6 +18,7 @@ from hpcmbal.core.model import HPCM, LmbdaRange
 from hpcmbal.core.optim.guarded_step import load_keeping_options
 from hpcmbal.core.optim.registry import build_optimizer
 from hpcmbal.core.scales import SCALES
+from hpcmbal.core.state_form import check_form, form_of, optimizer_form
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.early_stopping import EarlyStopping
@@ -137,8 +138,9 @@ class TrainingState:
         weights loaded.
 
         Raises:
-            KeyError, ValueError, RuntimeError: The state is that of another training.
+            KeyError, IndexError, TypeError, ValueError, RuntimeError: The state is that of another training.
         """
+        self._check_form(state)
         self.model.load_state_dict(state["model"])
         self.loss.load_state_dict(state["loss"])
         load_keeping_options(self.optimizer, state["optimizer"])
@@ -154,6 +156,26 @@ class TrainingState:
             self.stopping.load_state_dict(state["stopping"])
             for name in self.stopping.stopped:
                 self.stop_part(name)
+
+    def _check_form(self, state: dict[str, Any]) -> None:
+        """Raise `ValueError` where a part would be found not to fit only when it is used, in the middle of a step."""
+        remembered = optimizer_form(self.optimizer)
+        own = form_of(self.state_dict())
+        for name in ("model", "loss", "balancer", "step", "skipped"):
+            check_form(state[name], own[name], name)
+        for name in ("average", "stopping"):
+            if state.get(name) is not None:
+                check_form(state[name], own[name], name)
+        for number, part in state["optimizer"]["state"].items():
+            check_form(part, remembered[number], f"optimizer.{number}")
+        epoch, sums, count = state["epoch_losses"]
+        tasks = torch.empty(len(self.loss.names), dtype=torch.float64, device="meta")
+        check_form(epoch, 0, "epoch_losses")
+        if sums is not None or count is not None:
+            check_form([sums, count], [tasks, form_of(torch.tensor(0))], "epoch_losses")
+        best = (state.get("stopping") or {}).get("best_weights")
+        if best is not None:
+            check_form(best, own["model"], "best_weights")
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ import torch
 from hpcmbal.core.device import choose_device
 from hpcmbal.core.scales import SCALES
 from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, DrawnPictures, open_images, training_batches
-from hpcmbal.errors import CheckpointError, SettingsError, setting
+from hpcmbal.errors import CheckpointError, SettingsError, setting, shown_value
 from hpcmbal.settings import DataSettings, TrainSettings
 from hpcmbal.settings.resume import changes_on_resume, check_resumable
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
@@ -149,11 +149,16 @@ class _Run:
     def _resume(self, checkpoint: Checkpoint) -> None:
         try:
             self.state.load_state_dict(checkpoint.trainer_state())
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{checkpoint.folder} does not hold the state of this training ({type(error).__name__}: "
                 f"{' '.join(str(error).split())}). Its weights still load."
             ) from error
+        if self.state.step != checkpoint.step:
+            raise CheckpointError(
+                f"{checkpoint.folder} does not hold the state of this training: it is of step "
+                f"{shown_value(self.state.step)}, the manifest says {shown_value(checkpoint.step)}."
+            )
         changes = changes_on_resume(checkpoint.settings, self.settings)
         told = f" From here on: {'; '.join(changes)}." if changes else ""
         self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.{told}")

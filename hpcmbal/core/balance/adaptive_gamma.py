@@ -64,7 +64,7 @@ class AdaptiveMultipliers:
         """Restore what `state_dict` returned."""
         a, b, c = state["values"]
         self.values = (a, b, c)
-        self._history = [(losses[0], losses[1], losses[2]) for losses in state["history"]]
+        self._history = [(float(s1), float(s2), float(s3)) for s1, s2, s3 in state["history"]]
 
 
 def adaptive_limits(epochs: int, window: int = WINDOW_EPOCHS) -> tuple[float, float]:

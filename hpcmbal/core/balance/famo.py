@@ -21,6 +21,7 @@ from hpcmbal.core.balance.weighting import (
 )
 from hpcmbal.core.optim.guarded_step import step_where
 from hpcmbal.core.scales import SCALES
+from hpcmbal.core.state_form import check_form, form_of, optimizer_form
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.choices import EMPHASISED
 
@@ -109,7 +110,15 @@ class FamoLogits:
         return {"w": self.values.clone(), "adam": held}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned; the learning rate stays."""
+        """Restore what `state_dict` returned; the learning rate stays.
+
+        Raises:
+            ValueError: It is of another form.
+        """
+        (remembered,) = optimizer_form(self._adam).values()
+        check_form(state["w"], form_of(self.values), "w")
+        if state["adam"]:
+            check_form(state["adam"], remembered, "adam")
         self.values = state["w"]
         groups = self._adam.state_dict()["param_groups"]
         self._adam.load_state_dict({"state": {0: state["adam"]} if state["adam"] else {}, "param_groups": groups})
@@ -282,6 +291,8 @@ class FamoBalancer(Balancer):
         self.gammas.load_state_dict({**state["gammas"], "initial": self.gammas.initial})
         self.effective.fraction = self.gammas.fraction
         previous = state["previous"]
+        if previous is not None and previous.shape != self.logits.values.shape:
+            raise ValueError(f"previous has shape {list(previous.shape)}, not {list(self.logits.values.shape)}")
         self._previous = None if previous is None else previous.clone()
 
 

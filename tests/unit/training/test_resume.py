@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.training import trainer
 from hpcmbal.training.checkpoint import list_checkpoints, open_checkpoint
 from hpcmbal.training.reporting import SilentReporter
-from hpcmbal.training.state import TrainingState
+from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.trackers import read_log
 from hpcmbal.training.trainer import train
 
@@ -180,6 +181,100 @@ def test_a_state_of_another_training_is_one_line(tiny_run: Run, state: object) -
     ) as caught:
         train(on(settings, training__max_steps=8))
     assert "\n" not in str(caught.value)
+
+
+def without(state: dict[str, Any], *path: Any) -> dict[str, Any]:
+    """The state without one part."""
+    return replaced(state, path[:-1], lambda part: {key: value for key, value in part.items() if key != path[-1]})
+
+
+def replaced(state: Any, path: tuple[Any, ...], change: Callable[[Any], object]) -> Any:
+    """The state with one part changed."""
+    if not path:
+        return change(state)
+    copy = dict(state) if isinstance(state, dict) else list(state)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], change)
+    return copy
+
+
+WRONG = [None, "x", -1, math.nan, [1, 2], {"a": 1}, torch.zeros(3, 3, dtype=torch.int64)]
+PARTS = [
+    *[("step",), ("skipped",), ("skipped", 0), ("epoch_losses",), ("epoch_losses", 0), ("model",), ("balancer",)],
+    *[("optimizer",), ("optimizer", "state", 0), ("optimizer", "state", 0, "step")],
+    *[("optimizer", "state", 0, "exp_avg"), ("optimizer", "state", 0, "exp_avg_sq")],
+    *[("balancer", "logits", "w"), ("balancer", "logits", "adam", "step"), ("balancer", "previous")],
+]
+
+
+FIVE_TASKS = TrainSettings.model_validate(
+    {
+        "model": {"name": "hpcm-nano"},
+        "loss": {"tasks": "five"},
+        "balancing": {"name": "linear", "update_every": 1},
+        "training": {"max_steps": 4},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def saved_state() -> dict[str, Any]:
+    """The state of a training of five tasks after a step."""
+    state = build_state(FIVE_TASKS, torch.device("cpu"))
+    for parameter in state.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    state.optimizer.step()
+    losses = torch.arange(1.0, 6.0, dtype=torch.float64)
+    state.balancer.logits.update(losses, losses * 0.9, [0.01] * 5)  # type: ignore[attr-defined]
+    state.epoch_losses.add(0, losses)
+    state.step = 1
+    return state.state_dict()
+
+
+ALLOWED = {(("balancer", "previous"), "None"), (("skipped",), "[1, 2]")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PARTS, ids=str)
+def test_no_part_of_a_state_may_be_anything_else(saved_state: dict[str, Any], path: tuple[Any, ...]) -> None:
+    """What is wrong is told when the state is loaded, not by a traceback in the middle of the first step."""
+    state = build_state(FIVE_TASKS, torch.device("cpu"))
+    state.load_state_dict(saved_state)
+    for wrong in WRONG:
+        if (path, repr(wrong)) in ALLOWED:
+            continue
+        with pytest.raises((AttributeError, LookupError, RuntimeError, TypeError, ValueError), match="."):
+            state.load_state_dict(replaced(saved_state, path, lambda _, wrong=wrong: wrong))
+    if isinstance(path[-1], str):
+        with pytest.raises((LookupError, ValueError), match="."):
+            state.load_state_dict(without(saved_state, *path))
+
+
+def test_a_state_of_another_step_than_its_manifest_says_is_refused(tiny_run: Run) -> None:
+    settings = tiny_run()
+    train(settings)
+    file = list_checkpoints(settings.output.save_path)[-1] / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"step": 10**30}))
+    with pytest.raises(CheckpointError, match=r"is of step 6, the manifest says 10{30}\."):
+        train(on(settings, training__max_steps=8))
+
+
+def test_code_in_a_state_is_never_run(tiny_run: Run, tmp_path: Path) -> None:
+    settings = tiny_run()
+    train(settings)
+    folder, trap = list_checkpoints(settings.output.save_path)[-1], tmp_path / "trap"
+    torch.save({"step": _Trap(str(trap))}, folder / "trainer.pt")
+    _seal(folder)
+    with pytest.raises(CheckpointError, match="holds Python objects, which are never loaded"):
+        train(on(settings, training__max_steps=8))
+    assert not trap.exists()
+
+
+class _Trap:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (self.path, "w")
 
 
 def _seal(folder: Path) -> None:
