@@ -19,6 +19,7 @@ from hpcmbal.ablation.run.execution import steps_of_run
 from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.ablation.run.study_lock import study_lock
 from hpcmbal.ablation.run.study_runner import Inventory, OnRun, run_study, take_inventory
+from hpcmbal.atomic_file import check_above
 from hpcmbal.core.device import choose_device
 from hpcmbal.engines.local import LocalEngine
 from hpcmbal.engines.ray_engine import RayEngine
@@ -200,6 +201,10 @@ def _opened(
     images = _count_images(plan)  # before a folder is made
     output = settings.output or f"runs/ablate-{plan.study.name}"
     storage = open_storage(output)
+    if isinstance(storage, LocalStorage):
+        if storage.folder.exists() and not storage.folder.is_dir():
+            raise SettingsError(f"{setting('output', output)} is a file. Choose a folder.")
+        check_above(storage.folder)
     with ExitStack() as stack:
         local = isinstance(storage, LocalStorage)
         if isinstance(storage, LocalStorage) and only_plan:  # a plan alone leaves no folder behind

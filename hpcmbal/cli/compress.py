@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hpcmbal.cli.batch import batch_view, check_json, psnr_text, quality_text, report
 from hpcmbal.cli.command import CLUSTER_LOOKS, AsJson, Look, command_app, settings_command
 from hpcmbal.cli.text import say
 from hpcmbal.cli.words import packaged_models
 from hpcmbal.codec.files.job import STREAM, Outcome
+from hpcmbal.codec.header import RATE_MAX, RATE_STEPS
+from hpcmbal.errors import setting
 from hpcmbal.settings.coding import CompressSettings
 
 EXAMPLES = """
@@ -52,12 +56,25 @@ def compress(settings: CompressSettings, as_json: AsJson = False) -> None:
         batch = compress_files(settings, view)
     if settings.total and not as_json:
         _tell_total([outcome for outcome in batch.outcomes if outcome.error is None])
+    if settings.target is not None and not as_json:
+        _tell_ends(batch.outcomes, settings.target)
     report(batch, as_json=as_json, describe=_describe)
 
 
 def _tell_total(done: list[Outcome]) -> None:
     total, pixels = sum(outcome.bytes_after for outcome in done), sum(outcome.pixels for outcome in done)
     say(f"hpcmbal: all files together: {total:,} bytes, {8 * total / max(1, pixels):.3f} bpp")
+
+
+def _tell_ends(outcomes: Sequence[Outcome], target: str) -> None:
+    """Say where a search ended because the qualities do, and not because the target is met."""
+    smallest = target == "target_psnr"
+    end = 1 if smallest else RATE_MAX // RATE_STEPS
+    found = sum(outcome.quality == end for outcome in outcomes)
+    if found:
+        what = "the smallest: {} asks for less" if smallest else "the best: {} allows more"
+        files = "" if len(outcomes) == 1 else f"{found} of {len(outcomes)} files: "
+        say(f"hpcmbal: {files}quality {end} is {what.format(setting(target))}.")
 
 
 def _describe(outcome: Outcome) -> str:

@@ -41,4 +41,7 @@ def find_quality_command(settings: FindQualitySettings, as_json: AsJson = False)
         return
     bpp, psnr = found.sample["bpp"], found.sample["psnr-rgb"]
     trials = "1 trial" if found.trials == 1 else f"{found.trials} trials"
-    tell(f"quality {found.quality:g}: {bpp:.4f} bpp, {psnr:.2f} dB ({trials})")
+    end = ""
+    if found.is_end:
+        end = "; the best that there is" if settings.target_psnr is None else "; the smallest that there is"
+    tell(f"quality {found.quality:g}: {bpp:.4f} bpp, {psnr:.2f} dB ({trials}){end}")

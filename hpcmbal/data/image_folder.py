@@ -28,12 +28,14 @@ class ImageFolder:
         pixel_limit: The largest image (width * height) that is decoded; see `pixel_limit_or_default`.
 
     Raises:
-        DataError: A root is missing, not a folder, cannot be listed, or contains no image file.
+        DataError: A root is missing, not a folder, cannot be listed, or contains no image file; or one root is, or
+            lies in, another, so that its images would count twice.
     """
 
     def __init__(self, *roots: str | Path, pixel_limit: int | None = None) -> None:
         if not roots:
             raise DataError("No image folder was given: found 0 paths, at least 1 is needed. Name a folder of images.")
+        _check_apart([Path(root) for root in roots])
         parts = [_image_paths(Path(root)) for root in roots]
         self.counts = tuple(map(len, parts))
         self.paths: tuple[Path, ...] = tuple(path for part in parts for path in part)
@@ -50,6 +52,15 @@ class ImageFolder:
     def read(self, index: int) -> RgbImage:
         """Decode file `index` to `[height, width, 3]` uint8; see `read_rgb` for how, and for the errors."""
         return read_rgb(self.paths[index], pixel_limit=self.pixel_limit)
+
+
+def _check_apart(roots: list[Path]) -> None:
+    places = [Path(os.path.realpath(root)) for root in roots]
+    for inner, place in enumerate(places):
+        for outer, other in enumerate(places):
+            if inner != outer and place.is_relative_to(other):
+                what = "is given twice" if place == other else f"lies in {roots[outer]}, whose subfolders are read"
+                raise DataError(f"{roots[inner]} {what}: its images would count twice. Leave one of them out.")
 
 
 def _image_paths(root: Path) -> list[Path]:

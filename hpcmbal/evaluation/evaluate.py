@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from hpcmbal.atomic_file import write_text
+from hpcmbal.atomic_file import check_no_input, write_text
 from hpcmbal.core.device import choose_device
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.errors import SettingsError, setting
@@ -26,7 +26,7 @@ from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
 from hpcmbal.evaluation.environment import available_cpus
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import image_set_note
-from hpcmbal.evaluation.output import SAMPLES_FILE, check_folder, write_output
+from hpcmbal.evaluation.output import OUTPUT_FILES, SAMPLES_FILE, check_folder, write_output
 from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_table, cost_table, formatted
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Runner, TestImages
@@ -100,6 +100,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
         HpcmbalError: A codec failed; what was measured is kept.
     """
     check_folder(settings.folder, force=settings.force)
+    check_no_input([settings.folder / name for name in OUTPUT_FILES], settings.compare)
     if settings.compare:
         return _with_tables(settings, [_finish(settings, settings.folder, _stored_curves(settings), [])])
     ExtraMetrics(settings.metrics, settings.weights_dir)  # so that what is missing is told before hours of coding

@@ -55,11 +55,13 @@ class FoundQuality:
         quality: Of the codec.
         sample: What was measured there.
         trials: How many times the image was coded.
+        is_end: No quality comes closer to the target, which allows more bits or asks for less than the last one gives.
     """
 
     quality: float
     sample: Sample
     trials: int
+    is_end: bool = False
 
 
 def find_quality(settings: FindQualitySettings) -> FoundQuality:
@@ -93,11 +95,15 @@ def _codec(pixels: RgbImage, settings: FindQualitySettings) -> tuple[Coder, Qual
             )
         return partial(anchor.code_at, pixels), anchor.scale
     from hpcmbal.core.device import choose_device
+    from hpcmbal.core.model.rates import LmbdaRange
     from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
     from hpcmbal.model_files.find import DEFAULT_MODEL, find_model
+    from hpcmbal.model_files.store import read_header
 
     path = find_model(settings.model)
-    # Asking for a quality refuses models of one rate, with the reason.
+    rates = read_header(path).rates
+    if not isinstance(rates, LmbdaRange):
+        raise SettingsError(f"The model has {rates}, so there is no quality to find. Take another model.")
     codec = ModelCodec(
         settings.model or DEFAULT_MODEL, operating_points(path, [50.0]), str(choose_device(settings.device))
     )
@@ -132,7 +138,8 @@ def search_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Ta
             f"the nearest gives {found.measured[found.number]:.4f}. Ask for another value, or use another codec or "
             "model."
         )
-    return FoundQuality(scale.at(found.number), samples[found.number], len(samples))
+    end = scale.count if target == BPP else 0
+    return FoundQuality(scale.at(found.number), samples[found.number], len(samples), found.number == end)
 
 
 def _value(sample: Sample, target: Target) -> float:

@@ -21,6 +21,8 @@ from hpcmbal.visible_text import visible
 RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE = "results.json", "results.csv", "bd_rate.json", "report.html"
 FIGURES_FOLDER = "figures"
 SAMPLES_FILE = "samples.jsonl"
+OUTPUT_FILES = (RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE)
+"""What an evaluation writes anew."""
 
 
 def check_folder(folder: Path, *, force: bool = False) -> None:

@@ -24,6 +24,11 @@ EXIF_KEYS = ("exif", "Raw profile type exif")
 _ORIENTATION = int(ExifTags.Base.Orientation)
 _FOLDERS = (int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo))
 _INTEROP = int(ExifTags.IFD.Interop)
+_GIVEN_KINDS: dict[str, tuple[type, ...]] = {
+    "icc_profile": (bytes,),
+    "exif": (bytes, Image.Exif),
+    "xmp": (bytes, str),
+}
 _XMP, _ICC = 0x02BC, 0x8773
 
 _OF_THE_FILE = frozenset(
@@ -69,7 +74,15 @@ def replaced(metadata: Metadata, given: Mapping[str, object], notes: list[str]) 
     """`metadata` with what was given in its place, under Pillow's names; empty or None for none.
 
     The orientation stays that of the image, unless the EXIF that was given has one.
+
+    Raises:
+        DataError: Something of another type was given.
     """
+    for name, value in given.items():
+        kinds = _GIVEN_KINDS[name]
+        if value is not None and not isinstance(value, kinds):
+            allowed = " or ".join(kind.__name__ for kind in kinds)
+            raise DataError(f"{name} should be {allowed}, or None for none. Found {type(value).__name__}.")
     if "icc_profile" in given:
         profile = given["icc_profile"]
         metadata = replace(metadata, icc=profile if isinstance(profile, bytes) and profile else None)
@@ -149,7 +162,8 @@ def writable_exif(exif: Image.Exif, notes: list[str]) -> Image.Exif:
     """What of `exif` can be written again; entries that cannot are left out, and named in `notes`."""
     kept, lost = Image.Exif(), []
     kept.endian = exif.endian
-    for tag in sorted(set(exif) - _OF_THE_FILE):
+    added = vars(exif).get("_ifds", {})  # directories that `get_ifd` began; they are not among the tags
+    for tag in sorted({*exif, *(tag for tag in _FOLDERS if added.get(tag))} - _OF_THE_FILE):
         with_inner = tag in _FOLDERS
         value = dict(exif.get_ifd(tag)) if with_inner else _value(exif, tag)
         if with_inner:

@@ -97,8 +97,12 @@ def run_figure(runs: Mapping[str, Log]) -> Figure:
 
 def series(log: Log, name: str, x: str = "step") -> tuple[list[float], list[float]]:
     """Values of a metric and where they lie, without those that are missing or not finite."""
-    points = [(line[x], line[name]) for line in log if line.get(name) is not None and line.get(x) is not None]
+    points = [(line[x], line[name]) for line in log if _is_number(line.get(name)) and _is_number(line.get(x))]
     return [point[0] for point in points], [point[1] for point in points]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:

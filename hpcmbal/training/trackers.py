@@ -169,4 +169,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             if number < len(lines):
                 raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
+            continue
+        if not isinstance(records[-1], dict):
+            raise DataError(f"{path}, line {number}: an object is needed; found a {type(records[-1]).__name__}.")
     return records

@@ -40,7 +40,6 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
     """
     from hpcmbal.images.formats import source_extensions
     from hpcmbal.images.guard import check_no_result
-    from hpcmbal.model_files.find import find_model
 
     watcher = watcher or Watcher()
     naming = Naming(
@@ -54,6 +53,8 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
     if not plan.jobs:
         return Batch((), plan)
     if not settings.lossless:
+        from hpcmbal.model_files.find import find_model
+
         targets = [job.target for job in plan.jobs if job.target != STREAM]
         check_no_input(targets, [find_model(settings.model)])
     if settings.engine == "ray":

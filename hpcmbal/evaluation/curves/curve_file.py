@@ -31,6 +31,9 @@ _FORMULA_STARTS = ("=", "+", "-", "@")
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
+_NOT_FINITE = re.compile(r"[+-]?(inf|infinity)|nan", re.IGNORECASE)
+"""Numbers that JSON lacks, as text."""
+
 _OLDER_KEYS = {"psnr": PSNR, "ms-ssim": MS_SSIM, "msssim": MS_SSIM, "ms-ssim-db": MS_SSIM_DB}
 """Names that earlier releases of CompressAI and scripts around it used."""
 
@@ -39,8 +42,8 @@ def _value(found: object) -> object:
     """One number of a column; None where it is missing or not defined."""
     if found is None or (isinstance(found, float) and math.isnan(found)):
         return None
-    if found == "inf":
-        return math.inf
+    if isinstance(found, str) and _NOT_FINITE.fullmatch(found):
+        return _value(float(found))
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ValueError("must be a number")  # noqa: TRY004 -- pydantic collects ValueErrors
     try:
@@ -144,7 +147,7 @@ def curve_from_json(entry: Mapping[str, Any], where: str, *, fallback_name: str 
 
 
 def curve_to_json(curve: Curve) -> dict[str, Any]:
-    """The JSON object of one curve. Infinity, which JSON lacks, becomes the string "inf"."""
+    """The JSON object of one curve. Infinity, which JSON lacks, becomes the string "inf" or "-inf"."""
     return {
         "name": curve.name,
         "description": curve.description,
@@ -195,7 +198,7 @@ def _cell(value: object) -> object:
 
 
 def _plain(column: Column) -> list[float | str | None]:
-    return ["inf" if value is not None and math.isinf(value) else value for value in column]
+    return [str(value) if value is not None and math.isinf(value) else value for value in column]
 
 
 def _current_keys(results: Mapping[str, Column]) -> dict[str, Column]:

@@ -171,7 +171,7 @@ def _point_labels(points: object, count: int) -> list[str] | None:
 
 
 def _plain(value: float | None) -> float | str | None:
-    return "inf" if value is not None and math.isinf(value) else value
+    return str(value) if value is not None and math.isinf(value) else value
 
 
 def _subtitle(curves: Sequence[Curve]) -> str:

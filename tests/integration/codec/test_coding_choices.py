@@ -144,3 +144,20 @@ def test_choices_that_cannot_be_are_told(  # noqa: PLR0917 (pytest fills them by
     assert run("compress", photos / "a.png", *arguments) == 2
     assert message.format(model=models / "mine.safetensors") in capsys.readouterr().err
     assert not (photos / "a.hpcm").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (["--target-psnr", "1"], "quality 1 is the smallest: --target-psnr asks for less"),
+        (["--target-bpp", "500"], "quality 100 is the best: --target-bpp allows more"),
+        (["--target-bytes", "99999999", "--total"], "quality 100 is the best: --target-bytes allows more"),
+    ],
+)
+def test_a_target_beyond_the_qualities_is_told_in_one_line(  # noqa: PLR0917 (pytest fills them by name)
+    run: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: list[str], told: str
+) -> None:
+    assert run("compress", photos / "a.png", "-o", tmp_path / "one.hpcm", "--lossy", *target) == 0
+    assert capsys.readouterr().err.count(f"hpcmbal: {told}.") == 1
+    assert run("compress", photos, "-o", tmp_path / "out", "--lossy", *target) == 0
+    assert capsys.readouterr().err.count(f"hpcmbal: 3 of 3 files: {told}.") == 1

@@ -126,3 +126,14 @@ def test_folders_are_counted_one_by_one(make_folder: Callable[..., Path]) -> Non
     source = ImageFolder(make_folder(3, name="a"), make_folder(2, name="b"))
     assert source.counts == (3, 2)
     assert len(source) == 5
+
+
+def test_folders_whose_images_would_count_twice_are_refused(tmp_path: Path) -> None:
+    save_images(tmp_path, "a/x.png", "a/sub/y.png", "ab/z.png")
+    (tmp_path / "link").symlink_to("a")
+    assert ImageFolder(tmp_path / "a", tmp_path / "ab").counts == (2, 1)
+    for other in ("a", "link"):
+        with pytest.raises(DataError, match=f"{other} is given twice: its images would count twice"):
+            ImageFolder(tmp_path / other, tmp_path / "a")
+    with pytest.raises(DataError, match=r"sub lies in .*a, whose subfolders are read: its images would count twice"):
+        ImageFolder(tmp_path / "a" / "sub", tmp_path / "a")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
+from hpcmbal.errors import DataError
 from hpcmbal.images.image_file import read_picture
 from hpcmbal.images.metadata import without_orientation
 from hpcmbal.images.picture import Picture, PictureWarning, image_of, picture_of, rgb_of
@@ -285,3 +286,29 @@ def test_a_picture_and_its_image_hold_the_same() -> None:
     again = picture_of(image_of(picture))
     for name in ("pixels", "alpha", "icc", "exif", "xmp", "source_format"):
         np.testing.assert_array_equal(getattr(again, name), getattr(picture, name))
+
+
+def test_directories_that_a_program_adds_to_exif_are_kept() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    before = exif.tobytes()
+    picture = picture_of(Image.new("RGB", (8, 6)), exif=exif)
+    assert exif.tobytes() == before
+    found = Image.Exif()
+    found.load(picture.exif)
+    assert found[0x010F] == "Camera"
+    assert found.get_ifd(0x8825)[2] == (1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"exif": "text"}, "exif should be bytes or Exif, or None for none. Found str"),
+        ({"icc_profile": 5}, "icc_profile should be bytes, or None for none. Found int"),
+        ({"xmp": 5.0}, "xmp should be bytes or str, or None for none. Found float"),
+    ],
+)
+def test_metadata_of_another_type_is_refused_and_not_taken_for_none(given: dict[str, object], told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        picture_of(Image.new("RGB", (8, 6)), **given)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
+import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from hpcmbal.plotting.run_curves import LINE_COLOURS, TASK_NAMES, run_figure
+from hpcmbal.errors import DataError
+from hpcmbal.plotting.run_curves import LINE_COLOURS, TASK_NAMES, run_figure, series
+from hpcmbal.training.trackers import read_log
 
 TASKS = TASK_NAMES[2:]
 
@@ -51,3 +56,31 @@ def test_several_runs_are_named_in_title_and_legend() -> None:
     figure = run_figure({"adam": log(), "soap": log()})
     assert figure.get_suptitle() == "Runs adam, soap"
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["adam, training", "soap, training"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[1]\n3\n", "line 1: an object is needed; found a list"),
+        (b"junk\n{}\n", "line 1: not JSON"),
+        (b"\x89PNG\xff\n", "is no log of a training"),
+        (None, r"cannot be read: No such file or directory\. Give the folder of a run"),
+    ],
+)
+def test_what_is_no_log_is_told_in_one_line(tmp_path: Path, content: bytes | None, told: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=told):
+        read_log(path)
+
+
+def test_values_that_are_no_numbers_are_not_drawn() -> None:
+    lines: list[dict[str, Any]] = [
+        {"step": 1, "train/j": "x"},
+        {"step": "y", "train/j": 2.0},
+        {"step": 2, "train/j": None},
+    ]
+    lines += [{"step": 3, "train/j": math.inf}, {"step": 4, "train/j": True}, {"step": 5, "train/j": 3.0}, {}]
+    assert series(lines, "train/j") == ([5], [3.0])
+    assert run_figure({"run": lines}).axes

@@ -206,3 +206,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_no_curves_are_no_document() -> None:
     with pytest.raises(DataError, match="no results to write"):
         results_document([])
+
+
+@pytest.mark.parametrize("text", ['"-inf"', "-Infinity", '"Infinity"', '"+inf"', "NaN", '"nan"', "null"])
+def test_a_value_that_is_no_finite_number_leaves_out_its_point_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "theirs.json"
+    path.write_text(f'{{"name": "x", "results": {{"bpp": [0.1, 0.2], "psnr-rgb": [{text}, 30.0]}}}}', encoding="utf-8")
+    (curve,) = read_curves(path)
+    assert curve.points(PSNR) == [(0.2, 30.0)]
+    path.write_text(json.dumps(results_document([curve]), allow_nan=False), encoding="utf-8")
+    (again,) = read_curves(path)
+    assert again.results == curve.results
