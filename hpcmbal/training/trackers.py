@@ -13,6 +13,8 @@ from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, Settin
 from hpcmbal.settings import TrainSettings
 
 LOG_FILE = "metrics.jsonl"
+_LINE_START = '{"step"'
+_HUGE = 1e300  # arithmetic with larger ones overflows
 
 
 class Tracker(Protocol):
@@ -165,11 +167,24 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines):
-                raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number < len(lines) or not (line.startswith(_LINE_START) or _LINE_START.startswith(line)):
+                raise DataError(f"{path}, line {number}: not JSON ({error}); it is no log of a training.") from error
             continue
-        if not isinstance(records[-1], dict):
-            raise DataError(f"{path}, line {number}: an object is needed; found a {type(records[-1]).__name__}.")
+        if not isinstance(record, dict):
+            kind = type(record).__name__
+            raise DataError(f"{path}, line {number}: an object is needed; found a {kind}; it is no log of a training.")
+        if not _is_record(record):
+            raise DataError(
+                f"{path}, line {number}: not a step with numbers by their names; it is no log of a training. Give the "
+                f"folder of a run, or its {LOG_FILE}."
+            )
+        records.append(record)
     return records
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    if type(record.get("step")) is not int:
+        return False
+    return all(value is None or (isinstance(value, int | float) and abs(value) < _HUGE) for value in record.values())
