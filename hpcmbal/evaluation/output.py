@@ -30,13 +30,14 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
 
     Raises:
         SettingsError: It is no folder, or holds other things.
-        DataError: It lies below a file.
+        DataError: It lies below a file, or a file has the name of a folder inside of it.
     """
     if not folder.exists():
         check_above(folder)
         return
     if not folder.is_dir():
         raise SettingsError(f"{setting('output', folder)} is a file. Choose a folder.")
+    check_above(folder / FIGURES_FOLDER / "figure")
     entries = [path.name for path in folder.iterdir()]
     ours = _holds_results(folder) or any(_holds_results(folder / name) for name in entries)
     if entries and not ours and not force:

@@ -54,7 +54,7 @@ class SampleStore:
         self._samples[key] = sample
 
     def _read(self) -> None:
-        text = self.path.read_text(encoding="utf-8")
+        text = self.path.read_text(encoding="utf-8", errors="surrogateescape")
         whole, _, torn = text.rpartition("\n")
         for number, line in enumerate(whole.splitlines(), start=1):
             try:

@@ -137,7 +137,7 @@ def readable_seconds(seconds: float) -> str:
     for unit, length in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.0f} {unit}s"
-    return f"{seconds:.0f} seconds"
+    return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
 
 
 def _batch(settings: TrainSettings, images: CachedImages, size: int) -> Batch:
@@ -222,7 +222,8 @@ def _duration_item(
         )
         return PreflightItem("duration", "ok", detail, measured.seconds)
     seconds = (steps or 0) * measured.seconds
-    detail = f"{steps} steps, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
+    count = "1 step" if steps == 1 else f"{steps} steps"
+    detail = f"{count}, about {readable_seconds(seconds)} on {where} ({measured.seconds:.2f} s a step, measured)"
     if seconds < LONG_SECONDS or device.type != "cpu":
         return PreflightItem("duration", "ok", detail, measured.seconds)
     twin = (preset and cpu_twin(preset)) or SMALL_PRESET

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpcmbal.errors import DataError
+from hpcmbal.evaluation.output import check_folder
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
 
 
@@ -60,3 +61,19 @@ def test_a_planted_link_is_neither_read_nor_written(tmp_path: Path, content: str
         SampleStore(tmp_path / "s.jsonl")
     assert victim.exists() == (content is not None)
     assert content is None or victim.read_text(encoding="utf-8") == content
+
+
+def test_bytes_that_are_no_text_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    SampleStore(path).add("first", {"bpp": 0.1})
+    path.write_bytes(b"\xff\xfe\n" + path.read_bytes())
+    with pytest.raises(DataError, match=r"s\.jsonl, line 1: damaged\. Remove the file"):
+        SampleStore(path)
+
+
+def test_a_file_in_the_place_of_the_figures_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    SampleStore(tmp_path / "samples.jsonl").add("first", {"bpp": 0.1})
+    check_folder(tmp_path)
+    (tmp_path / "figures").write_text("precious")
+    with pytest.raises(DataError, match="figures is no folder, so nothing can lie below it"):
+        check_folder(tmp_path)
