@@ -74,15 +74,18 @@ def inspect(settings: InspectSettings) -> tuple[Inspection, Path]:
     drawn = {name: figure_bytes(figure, "png") for name, figure in figures.items()}
     for name, data in drawn.items():
         write_bytes(folder / f"{name}.png", data, readable_as=settings.image)
-    write_text(folder / PAGE, _page(settings, found, rates, drawn))
+    shown_model = settings.model or model.name
+    write_text(folder / PAGE, _page(settings, shown_model, found, rates, drawn))
     return found, folder / PAGE
 
 
-def _page(settings: InspectSettings, found: Inspection, rates: dict[str, float], drawn: dict[str, bytes]) -> str:
+def _page(
+    settings: InspectSettings, model: str, found: Inspection, rates: dict[str, float], drawn: dict[str, bytes]
+) -> str:
     height, width = found.original.shape[:2]
     whole = found.previews[SEGMENTS[-1]]
     quality = "" if settings.quality is None else f" at quality {settings.quality:g}"
-    subtitle = f"{visible(settings.image.name)}, {width}x{height} pixels, {visible(settings.model)}{quality}"
+    subtitle = f"{visible(settings.image.name)}, {width}x{height} pixels, {visible(model)}{quality}"
     rows = "".join(
         f'<tr><td>{name}</td><td class="number">{rate:.4f}</td><td class="number">{rate / found.bpp:.1%}</td>'
         f'<td class="number">{found.previews[name].file_bytes:,}</td>'

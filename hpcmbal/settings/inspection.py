@@ -13,7 +13,9 @@ class InspectSettings(CommandSettings):
     """Where a model spends its bits on one picture, and where it errs."""
 
     image: Path = Field(description="The picture.")
-    model: PathText = Field("hpcm-nano", description="Packaged model's name, model file, checkpoint, run or id.")
+    model: PathText | None = Field(
+        None, description="Packaged model's name, model file, checkpoint, run or id; else the default."
+    )
     output: Path = Field(Path("inspection"), description="Folder for the maps and the page.")
     quality: float | None = Field(None, ge=1, le=100, description="Quality 1 to 100, for models of variable rate.")
     device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")

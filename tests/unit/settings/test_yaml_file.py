@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from reader_fuzz import reader_fuzz
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings import load_train_settings, read_preset, setting_paths
+from hpcmbal.settings import EvalSettings, load_train_settings, read_preset, setting_paths
+from hpcmbal.settings.evaluation import load_eval_settings
 from hpcmbal.settings.train import TrainSettings
 from hpcmbal.settings.yaml_file import parse_yaml, read_yaml
 
@@ -136,3 +137,11 @@ def test_any_values_in_a_preset_are_settings_or_problems(tmp_path: Path, values:
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
     with suppress(SettingsError):
         assert math.isfinite(load_train_settings(str(tmp_path / "mine.yaml")).loss.lmbda)
+
+
+@reader_fuzz(60)
+@given(values=st.dictionaries(st.sampled_from([*EvalSettings.model_fields, "extends", "other"]), PLAIN, max_size=4))
+def test_any_values_in_an_evaluation_are_settings_or_problems(tmp_path: Path, values: dict[str, Any]) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with suppress(SettingsError):
+        assert load_eval_settings(str(tmp_path / "mine.yaml"), options={"data": ["kodak"]}).data
