@@ -21,7 +21,7 @@ from hpcmbal.errors import CheckpointError, HpcmbalWarning, setting
 from hpcmbal.model_files.identity import MODEL_ID_BYTES, id_of
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header, read_weights
 
-DEFAULT_MODEL = "hpcm-nano"
+DEFAULT_MODEL = "hpcm-nano-2"
 MODEL_DIR_VARIABLE = "HPCMBAL_MODEL_DIR"
 PACKAGED_MODELS = Path(__file__).resolve().parent.parent / "models"
 """Models that come with the package, one `NAME.safetensors` each; older ones stay, for the files that they wrote."""

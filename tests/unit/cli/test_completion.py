@@ -39,7 +39,7 @@ def asked(line: str) -> dict[str, str]:
         ("hpcmbal compress --engine r", ["ray"]),
         ("hpcmbal decompress --type w", ["webp"]),
         ("hpcmbal find-quality photo.png --anchor jpeg2", ["jpeg2000"]),
-        ("hpcmbal export-checkpoint hpcm-nan", ["hpcm-nano"]),
+        ("hpcmbal export-checkpoint hpcm-nan", ["hpcm-nano", "hpcm-nano-2"]),
         ("hpcmbal presets show cautious-", ["cautious-nano"]),
     ],
 )
