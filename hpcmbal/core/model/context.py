@@ -126,7 +126,7 @@ class HierarchicalContext(nn.Module):
                     if step is not plan.steps[-1][-1]:  # nobody reads the state after the last step
                         state = self._fuse(scale, prediction, state)
                 step_params = take(prediction.reshape(batch, 2, -1), step.grid_index).to(hyper.dtype)
-                y_hat = put(y_hat, step.grid_index, coder(step, step_params[:, 0], step_params[:, 1]))
+                y_hat = self.write(y_hat, step.grid_index, coder(step, step_params[:, 0], step_params[:, 1]))
         return y_hat.reshape(batch, channels, *plan.grids[-1])
 
     def _enter_scale(
@@ -145,12 +145,12 @@ class HierarchicalContext(nn.Module):
             return own.reshape(batch, 2 * channels, height, width), empty[:, 0]
         coarse = plan.coarse_in_fine[scale - 1]
         spread = put(empty, coarse, state.reshape(batch, 2, -1).to(empty.dtype))
-        mixed = self.context_net[scale - 1](self.add(spread, own).reshape(batch, 2 * channels, height, width))
+        mixed = self.context_net[scale - 1]((spread + own).reshape(batch, 2 * channels, height, width))
         return mixed, put(empty[:, 0], coarse, y_hat)
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """Sum of two feature maps; the exact path overrides it to stay on its grid."""
-        return a + b
+    def write(self, y_hat: Tensor, index: Tensor, values: Tensor) -> Tensor:
+        """`y_hat` `[B, n]` with the latents `values` `[B, m]` of a step; where nobody learns, in the same memory."""
+        return put(y_hat, index, values)
 
     def _predict(self, step: Step, state: Tensor, y_hat: Tensor) -> Tensor:
         """Scales and means `[B, 2M, h, w]` for a step, from the state (alike) and what was coded, `[B, M, h, w]`."""

@@ -84,7 +84,7 @@ class _Writing:
         self.writers = [[_SegmentWriter() for _ in SCALES] for _ in range(y.shape[0])]
 
     def __call__(self, step: Step, scales: Tensor, means: Tensor) -> Tensor:
-        symbols = (take(self._y, step.latent_index).double() - means / GRID_STEPS).round_()
+        symbols = (take(self._y, step.latent_index).double() - means.double() / GRID_STEPS).round_()
         tables = self._network.table_indices(scales).cpu().numpy()
         values = symbols.to(torch.int32).cpu().numpy()
         for image, writers in enumerate(self.writers):
@@ -152,7 +152,7 @@ def decode_latents(
         device: Where the network is.
 
     Returns:
-        `y_hat` `[B, M, h, w]`, float64.
+        `y_hat` `[B, M, h, w]`, float32, which holds every value on the grid exactly.
 
     Raises:
         BitstreamError: A segment does not decode, decodes to other symbols than were encoded, or is shorter than its

@@ -28,7 +28,7 @@ class RowLayer:
     def push(self, rows: Tensor, *, last: bool) -> Tensor | None:
         """Take the next rows `[1, C, n, w]` and return the output that is complete, or None if there is none yet."""
         if self.context or self.kept is not None:
-            margin = rows.new_zeros((1, rows.shape[1], self.context, rows.shape[3]))
+            margin = _zeros(rows, self.context)
             above = margin if self.kept is None else self.kept
             rows = torch.cat((above, rows, margin) if last else (above, rows), dim=2)
         count = (rows.shape[2] - 2 * self.context) // self.multiple * self.multiple
@@ -37,6 +37,12 @@ class RowLayer:
             return None
         self.kept = rows[:, :, count:].clone() if rows.shape[2] > count else None
         return self.compute(rows[:, :, : count + 2 * self.context])
+
+
+def _zeros(like: Tensor, rows: int) -> Tensor:
+    """Rows of zeros in the memory layout of `like` `[1, C, n, w]`; another one would spread to every layer."""
+    layout = torch.channels_last if like.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    return torch.zeros_like(like[:, :, :1]).expand(-1, -1, rows, -1).contiguous(memory_format=layout)
 
 
 def push_rows(layers: Sequence[RowLayer], rows: Tensor, *, last: bool) -> Tensor | None:

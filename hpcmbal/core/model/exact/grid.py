@@ -1,9 +1,10 @@
 """The fixed-point grid on which the exact path computes, and the bit budget that makes it exact.
 
-Feature maps hold integers in units of 2^-10, clamped to +-2^23 (that is +-2^13 in value), in float64 tensors. Weights
-hold 14 significant bits. Float64 adds and multiplies integers below 2^53 without rounding, so a layer whose largest
-possible sum stays below that gives the same result in any order of summation: with any number of threads, any kernel,
-with or without fused multiply-add, on any device.
+Feature maps hold integers in units of 2^-10, clamped to +-2^23 (that is +-2^13 in value): layers compute on float64
+tensors, and whole maps are kept in float32, which holds integers up to 2^24. Weights hold 14 significant bits. Float64
+adds and multiplies integers below 2^53 without rounding, so a layer whose largest possible sum stays below that gives
+the same result in any order of summation: with any number of threads, any kernel, with or without fused multiply-add,
+on any device.
 """
 
 from __future__ import annotations

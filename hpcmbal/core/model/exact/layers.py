@@ -1,11 +1,12 @@
 """Counterparts of the network's layers that compute exactly, in grid steps (see `hpcmbal.core.model.exact.grid`).
 
 All take and return float64 maps `[B, C, h, w]` of integers within the grid's limit, and change no argument.
+`Pointwise.write` takes and fills maps of any floating-point type: whole maps are kept in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,8 +21,8 @@ from hpcmbal.errors import NumericalError
 
 SLOPE = 655 / 65536
 """Slope of LeakyReLU for negative features: 0.01 in 16 bits, so that the product is exact before it is rounded."""
-CHUNK = 4096
-"""Positions that go through a block's pointwise layers at once: the hidden features stay in the cache."""
+CHUNK = 1024
+"""Positions that go through pointwise layers at once: what lies between them stays in the cache."""
 
 
 BLOCK = 1 << 17
@@ -44,13 +45,23 @@ class Pointwise(nn.Module):
         """`[B, C, h, w]` to `[B, O, h, w]`."""
         return settle_(self.unrounded(x.flatten(2))).view(x.shape[0], -1, *x.shape[2:])
 
-    def join(self, *parts: Tensor) -> Tensor:
-        """As `forward` of `parts` `[1, C_i, h, w]` side by side in channels, which are not copied for it."""
-        total, first = self.bias, 0
-        for part in parts:
-            weight = self.weight[:, first : first + part.shape[1]]
-            total, first = torch.addmm(total, weight, part[0].flatten(1)), first + part.shape[1]
-        return settle_(total).view(1, -1, *parts[0].shape[2:])
+    def write(self, maps: Sequence[Tensor], out: Tensor) -> None:
+        """As `forward` of `maps` `[1, C_i, h, w]` side by side in channels, into `out` `[1, O, h, w]`.
+
+        Some positions at a time, so that `out` may be the one of `maps`.
+        """
+        sources, target = [part[0].flatten(1) for part in maps], out[0].flatten(1)
+        outputs, inputs = self.weight.shape
+        # The same memory for every chunk: the system would have to clear new pages each time.
+        x, total = self.weight.new_empty(inputs * CHUNK), self.weight.new_empty(outputs * CHUNK)
+        for start in range(0, target.shape[1], CHUNK):
+            part = slice(start, start + CHUNK)
+            count = target[:, part].shape[1]
+            joined = x[: inputs * count].view(inputs, count)
+            for rows, source in zip(joined.split([source.shape[0] for source in sources]), sources, strict=True):
+                rows.copy_(source[:, part])
+            product = torch.addmm(self.bias, self.weight, joined, out=total[: outputs * count].view(outputs, count))
+            target[:, part] = settle_(product)
 
     def unrounded(self, x: Tensor) -> Tensor:
         """`[B, C, n]` to `[B, O, n]`, before rounding."""
@@ -132,11 +143,17 @@ class Upsample2x2(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, C, h, w]` to `[B, O, 2h, 2w]`."""
+        """`[B, C, h, w]` to `[B, O, 2h, 2w]`, some rows at a time."""
         batch, _, height, width = x.shape
-        cells = settle_(torch.matmul(self.weight, x.flatten(2)) + self.bias)
-        cells = cells.view(batch, -1, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
-        return cells.reshape(batch, -1, 2 * height, 2 * width)
+        out = x.new_empty(batch, self.weight.shape[0] // 4, 2 * height, 2 * width)
+        count = max(1, CHUNK // width)
+        for start in range(0, height, count):
+            rows = x[:, :, start : start + count]
+            cells = settle_(torch.matmul(self.weight, rows.flatten(2)).add_(self.bias))
+            cells = cells.view(batch, -1, 2, 2, rows.shape[2], width).permute(0, 1, 4, 2, 5, 3)
+            target = out[:, :, 2 * start : 2 * (start + rows.shape[2])]
+            target.view(batch, -1, rows.shape[2], 2, width, 2).copy_(cells)
+        return out
 
 
 class Residual(nn.Module):
@@ -170,8 +187,8 @@ class Residual(nn.Module):
         for start in range(0, kept.shape[2], CHUNK):
             part = slice(start, start + CHUNK)
             hidden = settle_(F.leaky_relu_(self.expand.unrounded(mixed[..., part]), SLOPE))
-            torch.add(self.project.unrounded(hidden), kept[..., part], out=out[..., part])
-        return settle_(out).view(x.shape)
+            out[..., part] = settle_(self.project.unrounded(hidden).add_(kept[..., part]))
+        return out.view(x.shape)
 
 
 class Prior(nn.Module):
@@ -188,9 +205,9 @@ class Prior(nn.Module):
         return out
 
 
-def row_layers(chain: nn.Module) -> Iterator[RowLayer]:
-    """The layers of a branch of `Prior`, to be given rows from top to bottom; for one map."""
-    for layer in chain.children():
+def row_layers(layers: Iterable[nn.Module]) -> Iterator[RowLayer]:
+    """Layers of a branch of `Prior`, to be given rows from top to bottom; for one map."""
+    for layer in layers:
         yield RowLayer(layer.middle, context=1) if isinstance(layer, Residual) else RowLayer(layer)
 
 
