@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from hpcmbal.codec import streaming
 from hpcmbal.codec.codec import compress
@@ -127,13 +129,21 @@ def test_with_float32_a_processor_that_multiplies_bfloat16_writes_what_others_wr
     assert file_on(True, "auto") != elsewhere
 
 
-def test_bands_keep_the_memory_layout_of_what_they_are_given() -> None:
+def test_every_layer_computes_in_the_memory_layout_of_what_the_chain_is_given() -> None:
     # A band in another layout makes every later layer convert: half as much time again, and the same pixels.
-    transform = encoder_transform(HPCM(get_variant("hpcm-nano")).g_a, "float32")
-    layers, layouts = list(row_layers(transform)), []
+    layers, layouts = list(row_layers(encoder_transform(HPCM(get_variant("hpcm-nano")).g_a, "float32"))), []
+
+    def watched(compute: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def watch(rows: Tensor) -> Tensor:
+            layouts.append(rows.is_contiguous(memory_format=torch.channels_last))
+            return compute(rows)
+
+        return watch
+
+    for layer in layers:
+        layer.compute = watched(layer.compute)
     for start in range(0, 192, 64):
         rows = torch.rand(1, 3, 64, 64).contiguous(memory_format=torch.channels_last)
-        for layer in layers:
-            rows = layer.push(rows, last=start == 128)
-            layouts.append(rows.is_contiguous(memory_format=torch.channels_last))
+        push_rows(layers, rows, last=start == 128)
+    assert len(layouts) == 3 * len(layers)
     assert all(layouts)
