@@ -28,9 +28,9 @@ class RowLayer:
     def push(self, rows: Tensor, *, last: bool) -> Tensor | None:
         """Take the next rows `[1, C, n, w]` and return the output that is complete, or None if there is none yet."""
         if self.context or self.kept is not None:
-            margin = _zeros(rows, self.context)
+            margin = rows.new_zeros((1, rows.shape[1], self.context, rows.shape[3]))
             above = margin if self.kept is None else self.kept
-            rows = torch.cat((above, rows, margin) if last else (above, rows), dim=2)
+            rows = _stack((above, rows, margin) if last else (above, rows), layout=_layout(rows))
         count = (rows.shape[2] - 2 * self.context) // self.multiple * self.multiple
         if count <= 0:
             self.kept = rows
@@ -39,10 +39,18 @@ class RowLayer:
         return self.compute(rows[:, :, : count + 2 * self.context])
 
 
-def _zeros(like: Tensor, rows: int) -> Tensor:
-    """Rows of zeros in the memory layout of `like` `[1, C, n, w]`; another one would spread to every layer."""
-    layout = torch.channels_last if like.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    return torch.zeros_like(like[:, :, :1]).expand(-1, -1, rows, -1).contiguous(memory_format=layout)
+def _layout(rows: Tensor) -> torch.memory_format:
+    return torch.channels_last if rows.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+
+
+def _stack(parts: tuple[Tensor, ...], layout: torch.memory_format) -> Tensor:
+    """Rows below one another. `torch.cat` alone guesses the layout, which every later layer would convert."""
+    batch, channels, _, width = parts[0].shape
+    rows = sum(part.shape[2] for part in parts)
+    out = torch.empty(
+        (batch, channels, rows, width), dtype=parts[0].dtype, device=parts[0].device, memory_format=layout
+    )
+    return torch.cat(parts, dim=2, out=out)
 
 
 def push_rows(layers: Sequence[RowLayer], rows: Tensor, *, last: bool) -> Tensor | None:
