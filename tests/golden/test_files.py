@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from hpcmbal.codec.bitstream import read_container
-from hpcmbal.codec.codec import compress_picture, decompress_container
+from hpcmbal.codec.codec import compress_picture, decompress, decompress_container
 from hpcmbal.codec.header import format_version
 from hpcmbal.images.picture import Picture
 
@@ -105,3 +105,12 @@ def test_golden_files_keep_what_lies_beside_the_pixels(name: str, tiny: Any) -> 
 def test_the_tiny_model_has_its_id(tiny: Any) -> None:
     container = read_container((FOLDER / "one_pixel.hpcm").read_bytes())
     assert container.header.model_id == tiny.model_id
+
+
+@pytest.mark.parametrize("model_id", ["4d03ec001a31c982", "924c7282c344dc51"])
+def test_files_of_every_model_that_was_ever_packaged_decode(model_id: str) -> None:
+    # Written by `compress` at quality 40 when the model was packaged; the id in the file finds it.
+    data = (FOLDER / f"by_{model_id}.hpcm").read_bytes()
+    assert read_container(data).header.model_id.hex() == model_id
+    decoded = np.asarray(decompress(data)).astype(int)
+    assert np.abs(decoded - np.load(FOLDER / f"by_{model_id}.npy")).max() <= 1
