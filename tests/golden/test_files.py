@@ -17,8 +17,10 @@ from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress_picture, decompress, decompress_container
 from hpcmbal.codec.header import format_version
 from hpcmbal.images.picture import Picture
+from hpcmbal.model_files.find import PACKAGED_MODELS, claimed_id
 
 FOLDER = Path(__file__).parent / "files"
+PACKAGED = Path(__file__).parent / "packaged"
 GENERATE = bool(os.environ.get("GENERATE_EXPECTED"))
 VERSION_1 = ("colour", "gray_alpha", "one_pixel")
 LEARNED = (*VERSION_1, "v2_learned")
@@ -107,10 +109,15 @@ def test_the_tiny_model_has_its_id(tiny: Any) -> None:
     assert container.header.model_id == tiny.model_id
 
 
-@pytest.mark.parametrize("model_id", ["4d03ec001a31c982", "924c7282c344dc51"])
-def test_files_of_every_model_that_was_ever_packaged_decode(model_id: str) -> None:
-    # Written by `compress` at quality 40 when the model was packaged; the id in the file finds it.
-    data = (FOLDER / f"by_{model_id}.hpcm").read_bytes()
-    assert read_container(data).header.model_id.hex() == model_id
+@pytest.mark.parametrize("path", sorted(PACKAGED.glob("*.hpcm")), ids=lambda path: path.stem)
+def test_files_of_every_model_that_was_ever_packaged_decode(path: Path) -> None:
+    # Written at quality 40 by the model that the file's name says; the id in the file finds it.
+    data = path.read_bytes()
+    assert read_container(data).header.model_id.hex() == path.stem
     decoded = np.asarray(decompress(data)).astype(int)
-    assert np.abs(decoded - np.load(FOLDER / f"by_{model_id}.npy")).max() <= 1
+    assert np.abs(decoded - np.load(path.with_suffix(".npy"))).max() <= 1
+
+
+def test_every_packaged_model_has_a_golden_file() -> None:
+    weights = PACKAGED_MODELS.rglob("*.safetensors")
+    assert {(claimed_id(path) or b"").hex() for path in weights} == {path.stem for path in PACKAGED.glob("*.hpcm")}
