@@ -109,12 +109,15 @@ class ExactNetwork(HierarchicalContext):
     def _enter_scale(
         self, scale: int, plan: CodingPlan, hyper: Tensor, state: Tensor, y_hat: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As inherited, with half of the memory: the positions of the two summands do not overlap."""
+        """As inherited, with less memory: the positions of the two summands do not overlap.
+
+        The state of the last scale takes the memory of the hyper-parameters, which nobody reads again.
+        """
         height, width = plan.grids[scale]
         batch, channels = hyper.shape[0], self.variant.latent_channels
         source, target = plan.hyper_source[scale], plan.hyper_target[scale]
-        if source is target:  # the grid is that of the hyper-parameters; the scale before lies at all other positions
-            spread = hyper.clone()
+        if source is target:  # the last grid, that of the hyper-parameters: all other positions are the scale before
+            spread = hyper
         else:
             spread = put_(hyper.new_zeros(batch, 2, channels * height * width), target, take(hyper, source))
         decoded = hyper.new_zeros(batch, channels * height * width)
