@@ -149,7 +149,7 @@ class HierarchicalContext(nn.Module):
         return mixed, put(empty[:, 0], coarse, y_hat)
 
     def write(self, y_hat: Tensor, index: Tensor, values: Tensor) -> Tensor:
-        """`y_hat` `[B, n]` with the latents `values` `[B, m]` of a step; where nobody learns, in the same memory."""
+        """`y_hat` `[B, n]` with the latents `values` `[B, m]` of a step, a copy; the exact path overrides it."""
         return put(y_hat, index, values)
 
     def _predict(self, step: Step, state: Tensor, y_hat: Tensor) -> Tensor:

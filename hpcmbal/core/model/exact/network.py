@@ -26,7 +26,7 @@ class ExactNetwork(HierarchicalContext):
 
     The inherited `walk` runs it: it takes params from `hyper_params` and hands scales and means in grid steps to its
     coder, which answers with `y_hat` in grid steps. All of these are float32, which holds every value on the grid; the
-    layers between them compute in float64.
+    layers between them compute in float64. The walk takes over the memory of its params: they are gone afterwards.
 
     Args:
         model: The trained model; not changed, and not referred to afterwards.
