@@ -3,13 +3,15 @@
     python benchmarks/effort.py FOLDER [--model NAME] [--efforts 3 5 7] [--qualities 10 30 50 70 90] [--threads 2]
         [--images N] [--crop 256] [--json FILE]
 
-Every file is decoded for its PSNR. BD-rates are the mean over images of each image's own.
+Every file is decoded for its PSNR. BD-rates are the mean over images of each image's own. With --json the same
+command goes on where it was interrupted, or takes more images.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ import bjontegaard
 import numpy as np
 import torch
 
+from hpcmbal.atomic_file import write_text
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture, decompress_container
@@ -76,36 +79,38 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = load_codec_model(options.model)
-    points: dict[int, dict[str, list[Point]]] = {}
-    found = pictures(options.folder, options.images, options.crop)
+    points: dict[str, dict[str, list[Point]]] = {str(effort): {} for effort in (0, *options.efforts)}
+    told = {**vars(options), "folder": options.folder.name, "json": None, "images": None}
+    if options.json and options.json.exists():  # go on where an earlier run of the same command ended
+        stored = json.loads(options.json.read_text())
+        if stored["options"] != told:
+            parser.error(f"{options.json} holds a run with other options. Choose another file, or remove that one.")
+        points = {
+            e: {name: [Point(**p) for p in curve] for name, curve in c.items()} for e, c in stored["points"].items()
+        }
+    for name, picture in pictures(options.folder, options.images, options.crop).items():
+        for effort, curves in points.items():
+            if name not in curves:
+                curves[name] = [measure(picture, model, quality, int(effort)) for quality in options.qualities]
+                print(f"{name} effort {effort}: {np.mean([p.seconds for p in curves[name]]):.1f} s", file=sys.stderr)
+        if options.json:
+            kept = {e: {name: [asdict(p) for p in curve] for name, curve in c.items()} for e, c in points.items()}
+            write_text(options.json, json.dumps({"options": told, "points": kept}, indent=1))
     print("| effort | steps | J | bytes | BD-rate | seconds an image |\n|---:|---:|---:|---:|---:|---:|")
-    for effort in [0, *options.efforts]:
-        points[effort] = {
-            name: [measure(picture, model, quality, effort) for quality in options.qualities]
-            for name, picture in found.items()
-        }
-        print(row(effort, points), flush=True)
-    if options.json:
-        stored = {
-            effort: {name: [asdict(p) for p in curve] for name, curve in c.items()} for effort, c in points.items()
-        }
-        options.json.write_text(
-            json.dumps(
-                {"options": {**vars(options), "folder": options.folder.name, "json": None}, "points": stored},
-                indent=1,
-                default=str,
-            )
-        )
+    for effort in points:
+        print(row(effort, points))
 
 
-def row(effort: int, points: dict[int, dict[str, list[Point]]]) -> str:
+def row(effort: str, points: dict[str, dict[str, list[Point]]]) -> str:
     """An effort beside effort 0."""
-    curves = [(points[0][name], curve) for name, curve in points[effort].items()]
+    curves = [(points["0"][name], curve) for name, curve in points[effort].items()]
     pairs = [pair for before, after in curves for pair in zip(before, after, strict=True)]
     cost, size = (100 * (np.mean([getattr(b, key) / getattr(a, key) for a, b in pairs]) - 1) for key in ("cost", "bpp"))
     seconds = np.mean([after.seconds for _, after in pairs])
-    change = f"{np.mean([bd_rate(*curve) for curve in curves]):+.2f} %" if effort and len(curves[0][0]) > 3 else ""
-    return f"| {effort} | {STEPS[effort]} | {cost:+.2f} % | {size:+.2f} % | {change} | {seconds:.1f} |"
+    change = (
+        f"{np.mean([bd_rate(*curve) for curve in curves]):+.2f} %" if effort != "0" and len(curves[0][0]) > 3 else ""
+    )
+    return f"| {effort} | {STEPS[int(effort)]} | {cost:+.2f} % | {size:+.2f} % | {change} | {seconds:.1f} |"
 
 
 def bd_rate(before: list[Point], after: list[Point]) -> float:
