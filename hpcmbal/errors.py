@@ -7,6 +7,7 @@ into one line of text and an exit code. A message says what was wrong, what was 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Protocol
 
 from hpcmbal.visible_text import shortened, visible, without_credentials
@@ -69,9 +70,15 @@ def shown_value(value: object) -> str:
     >>> shown_value(list(range(3000)))
     '0,1,2,3,4,5,6,7,8,9,…(3,000 values)'
     """
-    if isinstance(value, list | tuple) and len(value) > _MAX_PARTS:
-        return f"{shown_value(value[:_MAX_PARTS])},…({len(value):,} values)"
-    return shortened(typed_value(value))
+    if not isinstance(value, dict | list | tuple):
+        return shortened(typed_value(value))
+    # Of a list in a list as well: YAML's aliases make endless ones of few letters.
+    first = islice(value.items() if isinstance(value, dict) else value, _MAX_PARTS)
+    shown = [
+        f"{visible(part[0])}={shown_value(part[1])}" if isinstance(value, dict) else shown_value(part) for part in first
+    ]
+    shown += [f"…({len(value):,} values)"] if len(value) > _MAX_PARTS else []
+    return shortened(",".join(shown))
 
 
 def one_line(text: str) -> str:

@@ -182,6 +182,9 @@ def figure_bytes(figure: Figure, extension: str) -> bytes:
         # Names may be in any script; what the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
+        if figure.get_layout_engine() is not None:  # laid out once, not for each file again
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         figure.savefig(stream, format=extension, dpi=160, metadata=metadata)
     return stream.getvalue()
 

@@ -95,6 +95,7 @@ def test_bits_are_those_of_the_released_network(base: HPCM, golden: Any) -> None
     np.testing.assert_allclose(bits.numpy(), golden["bits_y"], rtol=1e-3)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_whole_forward_pass_gives_the_released_total_within_the_ties(base: HPCM, golden: Any, fill: ModuleType) -> None:
     x = torch.from_numpy(fill.golden_image(256, 256, 7)).permute(2, 0, 1)[None].float() / 255

@@ -66,7 +66,17 @@ def test_any_error_hides_passwords_and_cuts_endless_words() -> None:
     assert str(error).endswith("x is no file.")
 
 
-@pytest.mark.parametrize("value", ["y" * 10_000, ["y"] * 3000, [["y" * 10_000] * 3000] * 3000, {"a": "y" * 10_000}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "y" * 10_000,
+        ["y"] * 3000,
+        [["y" * 10_000] * 3000] * 3000,
+        {"a": "y" * 10_000},
+        {"a": [[["y"] * 3000] * 3000] * 3000},
+        dict.fromkeys(range(9999)),
+    ],
+)
 def test_a_value_is_shown_in_part(value: object) -> None:
     assert len(shown_value(value)) < 3000
     assert "more)" in shown_value(value) or "values)" in shown_value(value)

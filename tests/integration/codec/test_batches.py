@@ -95,6 +95,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_that_the_system_allows_works(
     run: Any, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

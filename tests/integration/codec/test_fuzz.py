@@ -64,6 +64,7 @@ def test_every_flipped_bit_is_found_by_the_parser_or_by_the_checksum_of_symbols(
         assert [s.symbols_crc for s in container.segments] != [s.symbols_crc for s in original.segments]
 
 
+@pytest.mark.slow
 @GOLDEN
 def test_no_flipped_bit_gives_a_picture(path: Path, tiny: Any) -> None:
     assert not any(decode(damaged, tiny) for damaged in flips(path.read_bytes()))

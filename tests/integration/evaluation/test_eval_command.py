@@ -119,6 +119,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
     assert len(SampleStore(store)) == 15
 
 
+@pytest.mark.slow
 def test_metrics_are_added_to_what_was_measured(photographs: Path, tmp_path: Path) -> None:
     """Each with its version and its BD-rate; the samples of an evaluation without them stay as they are."""
     pytest.importorskip("piq", reason="needs the extra 'metrics'")
@@ -193,6 +194,7 @@ def children(process: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_names_of_any_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They do not end the evaluation when everything is measured."""
     folder = tmp_path / "bytes-\udcff"
@@ -210,6 +212,7 @@ def test_names_of_any_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert ",'=d().png," in (tmp_path / "out" / "results.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_published_points_on_other_images_are_neither_drawn_nor_compared(
     photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,6 +309,7 @@ def test_an_unreadable_image_is_an_error_not_an_omission(photographs: Path, tmp_
     assert main(["eval", "--data", str(tmp_path / "images"), "--anchor", "jpeg", "-o", str(tmp_path / "out")]) == 3
 
 
+@pytest.mark.slow
 def test_python_does_what_the_command_does(photographs: Path, tmp_path: Path) -> None:
     """A preset, `--set` and an option, each beating the one before; and the same evaluation from Python."""
     preset = tmp_path / "mine.yaml"
@@ -334,6 +338,7 @@ def test_python_does_what_the_command_does(photographs: Path, tmp_path: Path) ->
     assert first["others"][0]["results"]["bpp"] == second["others"][0]["results"]["bpp"]
 
 
+@pytest.mark.slow
 def test_two_folders_are_two_image_sets(photographs: Path, large_photographs: Path, tmp_path: Path) -> None:
     arguments = ["-d", str(photographs), "-d", str(large_photographs), "-a", "jpeg", "-j", "1", "--viewer", "0"]
     assert main(["eval", *arguments, "--limit", "1", "-o", str(tmp_path)]) == 0

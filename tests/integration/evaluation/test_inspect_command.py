@@ -68,6 +68,7 @@ def test_errors_split_orthogonally_whatever_the_size(size: tuple[int, int]) -> N
     assert bands["coarse"].shape == size
 
 
+@pytest.mark.slow
 def test_the_command_writes_pictures_and_a_page_that_loads_nothing(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

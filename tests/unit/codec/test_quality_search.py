@@ -60,6 +60,7 @@ def test_psnr_of_a_real_curve_takes_few_trials(bound: float) -> None:
     assert len(found.measured) <= 6
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(1, 100), min_size=300, max_size=300), st.floats(1, 100), st.booleans())
 def test_any_values_end_the_search_within_twice_a_bisection(curve: list[float], bound: float, at_most: bool) -> None:
     found = search_quality(curve.__getitem__, 299, Goal(bound, at_most))

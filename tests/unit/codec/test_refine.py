@@ -67,6 +67,7 @@ def test_effort_0_is_the_single_pass(tiny: Any, picture: Picture) -> None:
     assert list(STEPS) == sorted(set(STEPS))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_steps")
 def test_it_is_deterministic_and_leaves_the_model_alone(tiny: Any, picture: Picture) -> None:
     before = {name: value.clone() for name, value in tiny.network.state_dict().items()}
@@ -84,6 +85,7 @@ def test_gray_and_alpha(tiny: Any, picture: Picture) -> None:
     assert encoder.cost(encoder.refined(RATE, 1), lmbda(tiny)) < encoder.cost(encoder.encode(RATE), lmbda(tiny))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_steps")
 def test_progress_rises_to_one(tiny: Any, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine, "TILE", 8)
@@ -94,6 +96,7 @@ def test_progress_rises_to_one(tiny: Any, picture: Picture, monkeypatch: pytest.
     assert len(told) == 12 * len(list(regions(8, 12)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_steps")
 def test_large_pictures_are_refined_in_tiles(tiny: Any, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = LearnedEncoder(picture, tiny)

@@ -49,6 +49,7 @@ def test_settings_and_curves_know_every_metric() -> None:
     assert set(EXTRA_METRICS) < drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OFFLINE)
 def test_better_pictures_have_higher_values(photograph: np.ndarray, name: str) -> None:
     metrics = chosen(name)

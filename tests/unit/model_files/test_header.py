@@ -91,6 +91,7 @@ METADATA = JSON | st.fixed_dictionaries({"settings": JSON | st.fixed_dictionarie
 RATES = JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(("low", "high", "lmbda"), JSON))
 
 
+@pytest.mark.slow
 @reader_fuzz(100)
 @given(
     st.dictionaries(st.sampled_from(["format", "variant", "metadata", "rates", "model_id"]), st.text(max_size=20)),

@@ -25,7 +25,8 @@ def test_a_model_may_have_any_name_and_lie_in_any_folder(tmp_path: Path) -> None
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert read_header(path).model_id == identity
     assert find_model(str(path)) == path
-    assert all(torch.equal(load_network(path).state_dict()[name], value) for name, value in weights.items())
+    loaded = load_network(path).state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in weights.items())
 
 
 def test_settings_take_any_name() -> None:

@@ -33,7 +33,7 @@ def saved(folder: Path, content: object) -> Path:
 
 
 @pytest.mark.parametrize("wrap", [lambda w: w, lambda w: {"state_dict": w, "epoch": 3}], ids=["bare", "nested"])
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", [pytest.param("", marks=pytest.mark.slow), "module."])
 def test_wrappers_and_prefixes_come_off(tmp_path: Path, weights: dict[str, Tensor], wrap: object, prefix: str) -> None:
     content = {f"{prefix}{key}": value for key, value in weights.items()}
     content |= {f"{prefix}{name}": torch.arange(7) for name in CODER_TABLES}
@@ -45,6 +45,7 @@ def test_wrappers_and_prefixes_come_off(tmp_path: Path, weights: dict[str, Tenso
     assert all(torch.equal(imported.state_dict[key], value) for key, value in weights.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "name"),
     [
@@ -60,6 +61,7 @@ def test_the_released_variant_is_found_out_from_its_entries(shared_dir: Path, fi
     assert closest_variant(entries) == name
 
 
+@pytest.mark.slow
 def test_released_tables_are_emptied_and_the_result_loads(tmp_path: Path) -> None:
     with torch.device("meta"):
         shapes = HPCM(get_variant("hpcm-base-phi")).state_dict()
@@ -127,6 +129,7 @@ def test_float64_that_float32_does_not_hold_is_refused(tmp_path: Path, weights: 
         import_official(saved(tmp_path, doubles))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", [OneRate(0.0483), LmbdaRange(0.004, 0.02)])
 def test_exported_rates_are_imported(tmp_path: Path, weights: dict[str, Tensor], rates: OneRate | LmbdaRange) -> None:
     entry = rates_entry(HPCM(NANO, rates))

@@ -42,6 +42,7 @@ def test_the_first_steps_do_not_take_up_a_logarithmic_axis() -> None:
     assert figure.axes[0].get_ylim()[1] < 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
 def test_every_panel_is_drawn_and_every_arm_is_in_the_legend_once(count: int) -> None:
     looks = arm_looks(["plain", "a-rather-long-name-of-an-arm"], "plain")

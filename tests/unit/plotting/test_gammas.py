@@ -43,6 +43,7 @@ def test_every_panel_shows_every_strategy_from_the_first_epoch_to_the_last(epoch
     assert [text.get_text() for text in figure.axes[0].texts] == [phase.name for phase in PHASES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", MAGIC)
 def test_the_suffix_chooses_the_format_and_equal_figures_have_equal_bytes(tmp_path, suffix):
     contents = []

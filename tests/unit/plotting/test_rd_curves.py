@@ -56,6 +56,7 @@ def test_neighbouring_colours_differ_in_gray_too() -> None:
     assert all(abs(a - b) > 0.1 for a, b in itertools.pairwise(gray))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extension", FIGURE_FORMATS)
 def test_the_same_results_give_the_same_file(extension: str) -> None:
     first, second = (figure_bytes(rd_figure(curves(3), "PSNR (dB)", "title"), extension) for _ in range(2))
@@ -101,7 +102,9 @@ def test_one_curve_more_than_a_figure_holds_is_an_error() -> None:
 @pytest.mark.parametrize(
     "name", [r"$\frac{$", "$x_{$ & 50%", 20_000 * "x", "_hidden", "a\nb\x1b[31m", "\udcff", "漢字"]
 )
-@pytest.mark.parametrize("extension", FIGURE_FORMATS)
+@pytest.mark.parametrize(
+    "extension", [form if form == "svg" else pytest.param(form, marks=pytest.mark.slow) for form in FIGURE_FORMATS]
+)
 def test_any_name_can_be_drawn(name: str, extension: str) -> None:
     figure = rd_figure([DrawnCurve(name, curve.points) for curve in curves(2)], "PSNR (dB)", name)
     assert len(figure_bytes(figure, extension)) > 1000

@@ -36,6 +36,7 @@ def published_logits(pairs: list[tuple[Array, Array]], gammas: Array, w_lr: floa
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update_mode", ["same_batch", "next_batch"])
 def test_over_a_hundred_steps_of_training_the_weights_are_those_of_the_published_update(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch, update_mode: str
@@ -86,6 +87,7 @@ def test_over_a_hundred_steps_of_training_the_weights_are_those_of_the_published
     assert np.abs(weights - 0.2).max() > 0.02, "the weights have moved away from equal"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", [False, True])
 def test_an_effective_lambda_is_logged_where_there_is_one(tiny_run: Run, variable: bool) -> None:
     """At a variable rate every image has its own lambda: the factor means something, a product with one number none."""
@@ -104,6 +106,7 @@ def test_annealing_is_logged_and_ends_with_j(tiny_run: Run) -> None:
     assert strengths == pytest.approx([1, 1, 1, 2 / 3, 1 / 3, 0])
 
 
+@pytest.mark.slow
 def test_images_weighed_by_lambda_are_weighed_in_what_balancing_sees(tiny_run: Run) -> None:
     """The weights of tasks follow the weighted losses; the log shows the unweighted ones."""
     found = {}

@@ -65,6 +65,7 @@ def test_a_cool_down_falls_from_the_stable_rate_in_its_own_folder(stable: TrainS
     assert content(run) == before
 
 
+@pytest.mark.slow
 def test_the_run_goes_on_as_if_nothing_had_branched_off(stable: TrainSettings, tiny_run: Run) -> None:
     run = stable.output.save_path
     train(cooldown_settings(open_checkpoint(run), 4))
@@ -101,6 +102,7 @@ def test_a_cool_down_of_a_cosine_begins_at_its_rate(tiny_run: Run) -> None:
     assert rates(branch.output.save_path) == pytest.approx([half, half * (1 - 0.5**0.5)])
 
 
+@pytest.mark.slow
 def test_what_has_cooled_down_is_refused(stable: TrainSettings) -> None:
     settings = cooldown_settings(open_checkpoint(stable.output.save_path), 4)
     train(settings)
@@ -108,6 +110,7 @@ def test_what_has_cooled_down_is_refused(stable: TrainSettings) -> None:
         cooldown_settings(open_checkpoint(settings.output.save_path), 4)
 
 
+@pytest.mark.slow
 def test_a_cool_down_does_not_write_into_another_run(stable: TrainSettings) -> None:
     settings = cooldown_settings(open_checkpoint(stable.output.save_path), 4)
     train(settings)

@@ -50,9 +50,16 @@ def weights_after(settings: TrainSettings) -> dict[str, Tensor]:
     return state
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "cautious", "soap", "muon"])
 @pytest.mark.parametrize(
-    "frozen", [("g_s", "h_s", "context", "entropy", "rate_gains.log_inverse_gain"), ("g_a", "gains")]
+    "optimizer",
+    [pytest.param("adam", marks=pytest.mark.slow), pytest.param("cautious", marks=pytest.mark.slow), "soap", "muon"],
+)
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        ("g_s", "h_s", "context", "entropy", "rate_gains.log_inverse_gain"),
+        pytest.param(("g_a", "gains"), marks=pytest.mark.slow),
+    ],
 )
 def test_frozen_parts_are_bit_identical_after_50_steps(
     tiny_run: Run, tiny_start: Path, optimizer: str, frozen: tuple[str, ...]
@@ -75,6 +82,7 @@ def test_frozen_parts_are_bit_identical_after_50_steps(
         assert torch.equal(before[name], after[name]) == (factor == 0), name
 
 
+@pytest.mark.slow
 def test_balancing_that_compares_gradients_leaves_frozen_parts_out(tiny_run: Run, tiny_start: Path) -> None:
     settings = tiny_run(
         loss={"tasks": "five"},
@@ -217,6 +225,7 @@ def test_a_scale_that_does_not_get_better_stops_and_the_others_go_on(
     assert all(torch.equal(best[name], tensor) for name, tensor in read_weights(find_weights_file(run)).items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [5, 9, 17])
 def test_early_stopping_is_resumed_exactly(tiny_run: Run, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     monkeypatch.setattr(trainer_module, "validate", Planted(until=7))

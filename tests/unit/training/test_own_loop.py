@@ -28,8 +28,8 @@ STEPS = 12
     "sections",
     [
         {},
-        {"loss": {"decomposition": "learned"}},
-        {"balancing": {"update_fraction": 0.5, "mode": "log1p"}},
+        pytest.param({"loss": {"decomposition": "learned"}}, marks=pytest.mark.slow),
+        pytest.param({"balancing": {"update_fraction": 0.5, "mode": "log1p"}}, marks=pytest.mark.slow),
         {"loss": {"variable_rate": True, "lmbda_power": 0.8}, "balancing": {"update_fraction": 0.5}},
         {"balancing": {"gamma_strategy": "hierarchical", "anneal_from": 0.5}},
     ],

@@ -56,7 +56,9 @@ def on(settings: TrainSettings, **changes: object) -> TrainSettings:
     return load_train_settings(None, given, base=settings.model_dump())
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "cautious", "soap", "muon"])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", "soap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cautious", "muon"))]
+)
 def test_rate_betas_and_weight_decay_given_anew_are_in_force(
     tiny_run: Run, states: list[TrainingState], optimizer: str
 ) -> None:
@@ -102,6 +104,7 @@ def test_clipping_given_anew_bounds_the_step(tiny_run: Run, monkeypatch: pytest.
     assert norms == [0.03125]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.5), (0.5, 0.0), (0.5, 0.9)])
 def test_a_moving_average_may_begin_end_and_change(tiny_run: Run, before: float, after: float) -> None:
     settings = tiny_run(training={"ema_decay": before})
@@ -152,6 +155,7 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_a_manifest_that_does_not_fit_is_one_line_and_the_weights_still_load(tiny_run: Run, name: str) -> None:
     settings = tiny_run()
@@ -166,6 +170,7 @@ def test_a_manifest_that_does_not_fit_is_one_line_and_the_weights_still_load(tin
     load_network(find_model(file.parent))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [None, [1, 2], {"model": {}}, {}], ids=repr)
 def test_a_state_of_another_training_is_one_line(tiny_run: Run, state: object) -> None:
     settings = tiny_run()

@@ -153,6 +153,7 @@ def test_wsd_cools_down_within_its_time(timed_run: Run, clock: Clock) -> None:
     assert [line["schedule/total_steps"] for line in logged if "schedule/total_steps" in line] == [result.step]
 
 
+@pytest.mark.slow
 def test_the_end_of_the_stable_phase_stays_and_trains_on_at_its_rate(timed_run: Run, clock: Clock) -> None:
     settings = timed_run("run", 22 / 3600)
     train(settings, Ticking(clock))
@@ -168,6 +169,7 @@ def test_the_end_of_the_stable_phase_stays_and_trains_on_at_its_rate(timed_run: 
     assert rates(longer)[:5] == [rates(settings)[0]] * 5
 
 
+@pytest.mark.slow
 def test_a_decay_that_was_decided_is_resumed_exactly(timed_run: Run, clock: Clock) -> None:
     class Stop(Ticking):
         stop_at: int | None = None

@@ -24,7 +24,7 @@ from hpcmbal.training.trainer import train
 
 Run = Callable[..., TrainSettings]
 
-OPTIMISERS = ["adam", "cautious", "soap", "muon"]
+OPTIMISERS = ["soap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adam", "cautious", "muon"))]
 
 
 def log_without_time(folder: Path) -> list[dict[str, Any]]:
@@ -88,10 +88,12 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tiny_run: Run, optimizer: str) -
     "sections",
     [
         {"training": {"max_steps": 6, "ema_decay": 0.9, "device": "cpu", "num_threads": 1}},
-        {"training": {"max_steps": 6, "accumulate": 2, "device": "cpu", "num_threads": 1}},
+        pytest.param(
+            {"training": {"max_steps": 6, "accumulate": 2, "device": "cpu", "num_threads": 1}}, marks=pytest.mark.slow
+        ),
         {"loss": {"variable_rate": True}},
-        {"schedule": {"name": "step", "milestones": (0.5,)}},
-        {"data": {"drawn_fraction": 0.5}},
+        pytest.param({"schedule": {"name": "step", "milestones": (0.5,)}}, marks=pytest.mark.slow),
+        pytest.param({"data": {"drawn_fraction": 0.5}}, marks=pytest.mark.slow),
     ],
     ids=["moving average", "accumulation", "variable rate", "step schedule", "drawn pictures"],
 )
@@ -123,7 +125,17 @@ BALANCINGS: dict[str, dict[str, object]] = {
 """What no preset has."""
 
 
-@pytest.mark.parametrize("recipe", [*preset_names(), *BALANCINGS])
+QUICK = ["standard-nano", "hierarchical-adaptive-nano", "variable-nano-2", "finetune-encoder-nano", "learned shares"]
+"""The recipes that every `make test` tries; the others come with the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        recipe if recipe in QUICK else pytest.param(recipe, marks=pytest.mark.slow)
+        for recipe in (*preset_names(), *BALANCINGS)
+    ],
+)
 def test_every_recipe_goes_on_bit_for_bit(tiny_start: Path, photos: Path, tmp_path: Path, recipe: str) -> None:
     """Stopped in the middle, in the second epoch, between two updates of the balancing."""
     if recipe == "torchjd":
@@ -188,6 +200,7 @@ def test_validation_runs_before_the_first_step(tiny_run: Run) -> None:
     assert first["val/j"] > 0
 
 
+@pytest.mark.slow
 def test_accumulation_of_two_halves_equals_one_batch(tiny_run: Run) -> None:
     whole = tiny_run("whole", data={"batch_size": 4})
     halves = tiny_run(
@@ -283,6 +296,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
     assert all(bool(tensor.isfinite().all()) for tensor in read_weights(find_model(settings.output.save_path)).values())
 
 
+@pytest.mark.slow
 def test_many_skipped_steps_in_a_row_end_the_run(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BalancedStep, "_clip", lambda self: torch.tensor(float("inf")))
     settings = tiny_run(training={"max_steps": 30, "device": "cpu", "num_threads": 1})

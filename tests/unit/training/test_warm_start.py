@@ -56,6 +56,7 @@ def test_a_model_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
         load_start(HPCM("hpcm-nano"), str(path))
 
 
+@pytest.mark.slow
 def test_released_weights_are_read_as_they_are(tmp_path: Path, tiny_model: None) -> None:
     torch.manual_seed(3)
     source, target = HPCM("hpcm-nano"), HPCM("hpcm-nano")

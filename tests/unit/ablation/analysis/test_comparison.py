@@ -46,6 +46,7 @@ class TestPlantedTruths:
         assert found["better"].count("worse") == 0
         assert found["better"].count("better") > (0.5 if seeds == 3 else 0.95) * STUDIES
 
+    @pytest.mark.slow
     def test_of_many_equal_arms_rarely_even_one_is_told_apart(self, study: Study) -> None:
         """Without the correction about one study in seven would find something."""
         rng = np.random.default_rng(0)

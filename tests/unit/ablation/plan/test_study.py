@@ -230,6 +230,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @reader_fuzz(60)
 @given(values=st.dictionaries(st.sampled_from([*Study.model_fields, "other"]), PLAIN, max_size=5))
 def test_any_values_are_a_study_or_problems(values: dict[str, object]) -> None:

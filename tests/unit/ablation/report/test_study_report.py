@@ -51,6 +51,7 @@ def records(study: Study) -> list[RunRecord]:
     return study(np.random.default_rng(0), {"plain": 0.0, "a": -0.1}, seeds=3, lambdas=[0.01])
 
 
+@pytest.mark.slow
 def test_the_report_answers_first_and_loads_nothing(records: list[RunRecord], tmp_path: Path) -> None:
     for record in records:
         write_log(tmp_path, record, balanced=record.arm == "a")
@@ -71,6 +72,7 @@ def test_the_report_answers_first_and_loads_nothing(records: list[RunRecord], tm
     assert all(path.stat().st_size > 1000 for path in paths)
 
 
+@pytest.mark.slow
 def test_without_logs_there_are_results_still(records: list[RunRecord], tmp_path: Path) -> None:
     paths = write_study_report(compare_arms(records, ["plain", "a"], "plain"), STUDY, tmp_path)
     assert {path.stem for path in paths} == {"differences", "rd", "report"}

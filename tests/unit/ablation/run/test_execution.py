@@ -308,6 +308,7 @@ class TestVariableRate:
             (0.01, "failed", "diverged"),
         ]
 
+    @pytest.mark.slow
     def test_more_points_need_no_training(
         self, build_run: BuildRun, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
@@ -324,6 +325,7 @@ class TestHorizons:
     def run(self, build_run: BuildRun) -> PlannedRun:
         return build_run(max_steps=None, horizons=[2, 4])
 
+    @pytest.mark.slow
     def test_every_horizon_has_the_result_of_a_training_of_that_length(
         self, run: PlannedRun, build_run: BuildRun, tmp_path: Path
     ) -> None:
@@ -337,6 +339,7 @@ class TestHorizons:
             (whole,) = execute_run(task(alone, tmp_path / f"alone-{steps}"))
             assert whole.samples == record.samples
 
+    @pytest.mark.slow
     def test_copies_leave_their_weights_and_the_run_its_last_checkpoint(self, run: PlannedRun, tmp_path: Path) -> None:
         execute_run(task(run, tmp_path))
         folder = tmp_path / run.folder
@@ -376,6 +379,7 @@ class TestHorizons:
         ]
         assert progress_of(run, tmp_path / run.folder) is RunStage.FAILED
 
+    @pytest.mark.slow
     def test_other_evaluation_images_need_no_training(
         self, run: PlannedRun, build_run: BuildRun, photos: Path, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
@@ -387,6 +391,7 @@ class TestHorizons:
         records = execute_run(task(build_run(max_steps=None, horizons=[2, 4], eval_data=fewer), tmp_path))
         assert [len(record.samples) for record in records] == [1, 1]
 
+    @pytest.mark.slow
     def test_a_horizon_that_the_training_has_passed_is_refused(
         self, run: PlannedRun, build_run: BuildRun, tmp_path: Path
     ) -> None:

@@ -102,6 +102,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("scale", [1e-10, 1e10])
 def test_two_thousand_hostile_updates_leave_the_weights_usable(name, scale):

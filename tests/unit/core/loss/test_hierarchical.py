@@ -129,6 +129,7 @@ def test_half_precision_reconstructions_are_measured_in_float32(make_case):
     assert LOSSES["measured"](output, x.float(), lmbda.float()).tasks.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_learned_shares_approach_the_measured_ones_and_get_no_gradient_from_the_tasks(make_case):
     output, x, lmbda = make_case(64, 64)
     loss = AdaptiveHierarchicalLoss(share_learning_rate=0.05)

@@ -44,6 +44,7 @@ def test_it_learns_and_moves_every_trainable_parameter(network, name):
     assert still == {"frozen"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("interrupted_at", [1, 13])
 def test_resuming_from_a_file_is_exact(network, name, interrupted_at):

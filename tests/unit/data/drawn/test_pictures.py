@@ -16,6 +16,7 @@ from hpcmbal.data.drawn.pictures import KINDS
 from hpcmbal.errors import DataError, SettingsError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [64, 128, 272])
 def test_a_crop_of_every_kind_is_a_function_of_its_place(kind: str, size: int) -> None:

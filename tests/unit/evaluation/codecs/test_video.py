@@ -78,6 +78,7 @@ def test_real_codecs_round_trip(photograph: np.ndarray, name: str) -> None:
     assert len(described["program_sha256"]) == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_FFMPEG)
 def test_the_best_quality_is_limited_by_chroma_alone(photograph: np.ndarray, name: str) -> None:
     """A wrong matrix, range or order of planes would cost tens of dB at once."""

@@ -179,6 +179,7 @@ _CURVES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @reader_fuzz(150)
 @given(document=_CURVES | _JSON)
 def test_any_json_is_curves_or_one_clear_error(tmp_path: Path, document: object) -> None:
