@@ -15,7 +15,7 @@ from hpcmbal.codec.header import MAX_SIDE, RATE_STEPS, Header
 from hpcmbal.codec.metadata import metadata_chunks, read_metadata, stored_source
 from hpcmbal.codec.plane import decode_plane, encode_plane
 from hpcmbal.codec.refine import Progress, refine_latents
-from hpcmbal.codec.streaming import Pixels, analyse, synthesise
+from hpcmbal.codec.streaming import Pixels, analyse, encoder_dtype, synthesise
 from hpcmbal.core.model.latent_codec import LATENT_STRIDE, decode_latents, encode_latents
 from hpcmbal.errors import BitstreamError, DataError, SettingsError, setting
 from hpcmbal.images.picture import Picture
@@ -97,9 +97,11 @@ class LearnedEncoder:
                 f"{setting('effort', effort)} weighs bits against errors, and {self.model.name} does not say how: it "
                 f"was not trained here. Leave {setting('effort')} out, or take another model."
             )
-        refined = self.coded(
-            *refine_latents(self.model.network, self._tile, y, z, lmbda=lmbda, effort=effort, progress=progress), rate
+        dtype = encoder_dtype(self._precision, self.model.device)
+        better = refine_latents(
+            self.model.network, self._tile, y, z, lmbda=lmbda, effort=effort, dtype=dtype, progress=progress
         )
+        refined = self.coded(*better, rate)
         return min(plain, refined, key=lambda coded: self.cost(coded, lmbda))
 
     def cost(self, coded: Coded, lmbda: float) -> float:

@@ -103,9 +103,13 @@ def encoder_transform(g_a: nn.Module, precision: str = "auto") -> nn.Module:
     transform = copy.deepcopy(g_a).requires_grad_(requires_grad=False)
     stem = next(layer for layer in transform.modules() if isinstance(layer, nn.Conv2d))
     stem.weight.div_(255)
-    on_cpu = stem.weight.device.type == "cpu"
-    dtype = torch.bfloat16 if precision == "auto" and on_cpu and multiplies_bfloat16() else torch.float32
-    return transform.to(dtype).to(memory_format=torch.channels_last)
+    return transform.to(encoder_dtype(precision, stem.weight.device)).to(memory_format=torch.channels_last)
+
+
+def encoder_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """In what an encoder multiplies: bfloat16 for "auto" on a processor that multiplies it, else float32."""
+    fast = precision == "auto" and device.type == "cpu" and multiplies_bfloat16()
+    return torch.bfloat16 if fast else torch.float32
 
 
 def multiplies_bfloat16() -> bool:

@@ -22,9 +22,9 @@ PRESETS = "evaluations"
 
 
 def _names(value: object) -> object:
-    """Names may be typed with commas: `jpeg,webp`; twice the same counts once."""
+    """Names may be typed with commas and optional brackets: `jpeg,webp`; twice the same counts once."""
     if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
+        value = [value.strip().removeprefix("[").removesuffix("]")]
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         parts = [part for text in value for part in (text.split(",") if "," in text else [text])]
         return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
@@ -32,7 +32,11 @@ def _names(value: object) -> object:
 
 
 def _several(value: object) -> object:
-    return (value,) if isinstance(value, str | Path) else value
+    """One is a list of one; twice the same counts once; a path is as good as its text."""
+    values = (value,) if isinstance(value, str | Path) else value
+    if isinstance(values, list | tuple) and all(isinstance(part, str | Path) for part in values):
+        return tuple(dict.fromkeys(map(str, values)))
+    return values
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

@@ -70,6 +70,7 @@ def test_anchors_from_images_to_report(photographs: Path, tmp_path: Path, capsys
     assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".png", ".svg", ".pdf"}
 
 
+@pytest.mark.slow
 def test_real_files_and_estimates_agree(photographs: Path, model: Path, tmp_path: Path) -> None:
     common = ["eval", "-m", str(model), "-q", "20,80", "-d", str(photographs), "--limit", "2", "-j", "1"]
     assert main([*common, "-o", str(tmp_path / "files")]) == 0
@@ -353,6 +354,7 @@ def test_every_preset_of_an_evaluation_is_valid_and_described(name: str) -> None
     assert read_preset(name, "evaluations").description.endswith(".")
 
 
+@pytest.mark.slow
 def test_find_quality(photographs: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = str(photographs / "photo.0.png")
     assert main(["find-quality", image, "--target-psnr", "33", "--anchor", "jpeg", "--json"]) == 0

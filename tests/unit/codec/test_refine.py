@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hpcmbal.codec import refine
+from hpcmbal.codec import learned, refine
 from hpcmbal.codec.bitstream import write_container
 from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture
@@ -89,6 +89,7 @@ def test_gray_and_alpha(tiny: Any, picture: Picture) -> None:
 @pytest.mark.usefixtures("few_steps")
 def test_progress_rises_to_one(tiny: Any, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine, "TILE", 8)
+    monkeypatch.setattr(refine, "MOST_LATENTS", 0)
     told: list[float] = []
     LearnedEncoder(picture, tiny).refined(RATE, 1, told.append)
     assert told == sorted(told)
@@ -103,6 +104,7 @@ def test_large_pictures_are_refined_in_tiles(tiny: Any, picture: Picture, monkey
     plain = encoder.cost(encoder.encode(RATE), lmbda(tiny))
     whole = encoder.cost(encoder.refined(RATE, 1), lmbda(tiny))
     monkeypatch.setattr(refine, "TILE", 8)
+    monkeypatch.setattr(refine, "MOST_LATENTS", 0)
     tiles = encoder.cost(encoder.refined(RATE, 1), lmbda(tiny))
     assert tiles < plain
     assert tiles - whole < 0.5 * (plain - whole)
@@ -117,8 +119,13 @@ def test_regions_cover_the_latents_once(height: int, width: int) -> None:
             assert outer.start % 8 == kept.start % 8 == 0
             assert (outer.stop - outer.start) % 4 == 0
             assert (outer.start + inside.start, outer.start + inside.stop) == (kept.start, kept.stop)
-            assert kept.stop - kept.start <= 1.5 * refine.TILE
+            assert kept.stop - kept.start <= 1.5 * refine.TILE or height * width <= refine.MOST_LATENTS
     assert (seen == 1).all()
+
+
+def test_what_is_no_larger_than_a_tile_with_its_halo_is_one_tile() -> None:
+    assert [region.kept for region in regions(32, 72)] == [(slice(0, 32), slice(0, 72))]
+    assert len(list(regions(32, 76))) > 1
 
 
 def test_the_region_asks_for_its_pixels_only(tiny: Any) -> None:
@@ -135,6 +142,16 @@ def test_the_region_asks_for_its_pixels_only(tiny: Any) -> None:
     assert refined_y.shape == y.shape
     assert not torch.equal(refined_y, y)
     assert not torch.equal(refined_z, z)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_products_in_bfloat16_are_as_good(tiny: Any, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this processor multiplies: elsewhere it is slow, and the same."""
+    encoder = LearnedEncoder(picture, tiny, "float32")
+    costs = [encoder.cost(encoder.encode(RATE), lmbda(tiny)), encoder.cost(encoder.refined(RATE, 1), lmbda(tiny))]
+    monkeypatch.setattr(learned, "encoder_dtype", lambda *_: torch.bfloat16)
+    costs.append(encoder.cost(encoder.refined(RATE, 1), lmbda(tiny)))
+    assert costs[0] - costs[2] > 0.8 * (costs[0] - costs[1]) > 0
 
 
 @pytest.mark.usefixtures("few_steps")

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import (
+    EvalSettings,
     InvalidSettingsError,
     TrainSettings,
+    load_eval_settings,
     load_train_settings,
     parse_assignments,
     resolve_train_settings,
@@ -249,3 +251,14 @@ def test_a_length_in_steps_or_epochs_takes_the_place_of_a_presets_time_limit() -
 def test_what_needs_a_number_of_steps_is_refused_without_one(overrides: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         load_train_settings("quickstart", overrides)
+
+
+@pytest.mark.parametrize("typed", ["jpeg,webp", "[jpeg, webp]", "jpeg,webp,jpeg"])
+def test_names_of_an_evaluation_may_be_typed_as_a_list(typed: str) -> None:
+    assert load_eval_settings(None, [f"anchor={typed}", "data=photos"]).anchor == ("jpeg", "webp")
+
+
+def test_a_model_given_twice_is_one_curve() -> None:
+    settings = load_eval_settings(None, [], {"model": ("a", "b", "a"), "data": (Path("photos"),)})
+    assert settings.model == ("a", "b")
+    assert EvalSettings(model=Path("a"), data=(Path("photos"),)).model == ("a",)  # type: ignore[arg-type]

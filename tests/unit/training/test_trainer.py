@@ -91,7 +91,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tiny_run: Run, optimizer: str) -
         pytest.param(
             {"training": {"max_steps": 6, "accumulate": 2, "device": "cpu", "num_threads": 1}}, marks=pytest.mark.slow
         ),
-        {"loss": {"variable_rate": True}},
+        pytest.param({"loss": {"variable_rate": True}}, marks=pytest.mark.slow),
         pytest.param({"schedule": {"name": "step", "milestones": (0.5,)}}, marks=pytest.mark.slow),
         pytest.param({"data": {"drawn_fraction": 0.5}}, marks=pytest.mark.slow),
     ],
