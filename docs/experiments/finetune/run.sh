@@ -23,13 +23,5 @@ done
 hpcmbal compress "$out/pages/held-back" -o "$out/files" --model "$out/encoder" --lossy --skip-existing
 hpcmbal decompress "$out/files" -o "$out/decoded" --skip-existing
 
-# The teacher of one arm; a long training of its own.
-[ -n "${WITHOUT_TEACHER:-}" ] || {
-  if [ -d runs/variable-small/checkpoints ]; then
-    hpcmbal train --checkpoint runs/variable-small
-  else
-    hpcmbal train --preset variable-nano --model-name hpcm-small --train-data "$data/cid22/train" \
-      --val-data "$data/cid22/val" --save-path runs/variable-small
-  fi
-}
+# What should learn: 24 trainings of 2,000 steps. The short form of this folder: hpcmbal ablate grid short.yaml ...
 hpcmbal ablate finetune --train-data "$data/cid22/train" --eval-data "$data/cid22/val" -o "$out/study"
