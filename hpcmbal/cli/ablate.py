@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpcmbal.cli.text import say, tell
+from hpcmbal.cli.text import EXIT_INTERRUPTED, say, tell
 from hpcmbal.cli.words import Words, completing, presets, studies
 from hpcmbal.errors import HpcmbalError, setting
 from hpcmbal.settings.check import build
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from hpcmbal.ablation.session import PreparedStudy, StudyResult
     from hpcmbal.cli.study_progress import StudyProgress
 
-EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\
 [bold]Examples[/bold]

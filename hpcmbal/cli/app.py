@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from hpcmbal import __version__
 from hpcmbal.cli.repeated import refuse_repeated_options
 from hpcmbal.cli.spelling import accept_prototype_spelling
-from hpcmbal.cli.text import error_text, warnings_as_lines
+from hpcmbal.cli.text import EXIT_INTERRUPTED, EXIT_OS_ERROR, error_text, warnings_as_lines
 from hpcmbal.errors import HpcmbalError, told
 from hpcmbal.visible_text import visible
 
@@ -26,8 +26,6 @@ DEBUG_FLAG = "--debug"
 DEBUG_VARIABLE = "HPCMBAL_DEBUG"
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """Of click, or of the copy of it that newer releases of Typer hold."""
-EXIT_INTERRUPTED = 130
-EXIT_OS_ERROR = 1
 
 
 class LazyCommand(NamedTuple):

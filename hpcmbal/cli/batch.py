@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hpcmbal.atomic_file import OutputExistsError
-from hpcmbal.cli.text import error_text, print_table, say
+from hpcmbal.cli.text import EXIT_INTERRUPTED, EXIT_OS_ERROR, error_text, print_table, say
 from hpcmbal.codec.files.batch import Batch, Watcher
 from hpcmbal.codec.files.job import Outcome
 from hpcmbal.errors import SettingsError, setting
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from hpcmbal.codec.files.plan import Plan
     from hpcmbal.settings.coding import FilesSettings
 
-EXIT_INTERRUPTED = 130
-EXIT_OS_ERROR = 1
 SHOWN_EXISTING = 3
 
 

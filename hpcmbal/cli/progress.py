@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from hpcmbal.cli.text import message
+from hpcmbal.cli.text import clock_text, message
 
 LINE_SECONDS = 10.0
 """Smallest pause between two lines where there is no terminal."""
@@ -102,7 +102,7 @@ class Pace:
         speed = sum(steps for _, steps in self._recent) / seconds if seconds else self._measured
         if not speed:
             return "-.-- steps/s"
-        left = "" if steps_left is None else f"  {_clock_text(steps_left / speed)} left"
+        left = "" if steps_left is None else f"  {clock_text(steps_left / speed)} left"
         return f"{speed:.2f} steps/s{left}"
 
 
@@ -272,9 +272,3 @@ def balance_table(metrics: Mapping[str, float]) -> Table:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _clock_text(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

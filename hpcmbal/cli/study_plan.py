@@ -69,8 +69,10 @@ def _arm_row(prepared: PreparedStudy, arm: str) -> tuple[str, ...]:
 
 
 def _changes_text(changes: Mapping[str, object]) -> str:
-    words = {path.rpartition(".")[2]: value for path, value in changes.items()}
-    return ", ".join(f"{name} {value}" for name, value in words.items())
+    from hpcmbal.ablation.plan.study import labels
+
+    names = labels(tuple(changes))
+    return ", ".join(f"{names[path]} {value}" for path, value in changes.items())
 
 
 def _summary(prepared: PreparedStudy) -> list[str]:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hpcmbal.cli.text import message
+from hpcmbal.cli.text import clock_text, message
 
 if TYPE_CHECKING:
     from hpcmbal.ablation.plan.plan import PlannedRun
@@ -118,7 +118,7 @@ class StudyProgress:
         self._spoke_at = now
         total = sum(self._totals.values())
         speed = (done - self._first_steps) / max(now - self._started_at, 1e-9)
-        left = f"{_clock((total - done) / speed)} left" if speed > 0 else "time left unknown"
+        left = f"{clock_text((total - done) / speed)} left" if speed > 0 else "time left unknown"
         self._say(f"step {done:,}/{total:,} of all runs  {speed:.2f} steps/s  {left}")
 
     def _say(self, text: str) -> None:
@@ -154,9 +154,3 @@ class _Display:
 
     def _renderable(self) -> RenderableType:
         return Group(self._bar, *(Text(line, overflow="ellipsis", no_wrap=True) for line in self._lines))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -15,6 +15,9 @@ from hpcmbal.settings.flags import command_line_words
 from hpcmbal.settings.problems import InvalidSettingsError
 from hpcmbal.visible_text import shortened, visible
 
+EXIT_OS_ERROR = 1
+EXIT_INTERRUPTED = 130
+
 
 def message(text: str, keep: str = "") -> str:
     """A message of the library in the words of the command line."""
@@ -97,3 +100,14 @@ def print_table(
 
 def _cell(text: str) -> str:
     return shortened(visible(text))
+
+
+def clock_text(seconds: float) -> str:
+    """A duration as a clock shows it.
+
+    >>> clock_text(75), clock_text(3675)
+    ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpcmbal.cli.settings_report import render_settings
-from hpcmbal.cli.text import say, tell
+from hpcmbal.cli.text import EXIT_INTERRUPTED, say, tell
 from hpcmbal.cli.words import completing, presets
 from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.settings import (
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from hpcmbal.training.preflight import PreflightItem
 
 DEFAULT_PRESET = "quickstart"
-EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\
 [bold]Examples[/bold]

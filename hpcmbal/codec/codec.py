@@ -18,11 +18,10 @@ from hpcmbal.codec.lossless import decode_lossless, encode_lossless, lossless_is
 from hpcmbal.codec.targets import OutOfReachError, Target, reach
 from hpcmbal.errors import DataError, SettingsError, setting
 from hpcmbal.images.picture import Picture, image_of, picture_of
+from hpcmbal.settings.coding import ALL_SCALES
 
 if TYPE_CHECKING:
     from hpcmbal.codec.codec_model import CodecModel
-
-ALL_SCALES = 3
 
 
 @dataclass(frozen=True)

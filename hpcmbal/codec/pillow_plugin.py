@@ -7,9 +7,8 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from hpcmbal.errors import BitstreamError
-from hpcmbal.images.formats import FORMAT, SIGNATURE
+from hpcmbal.images.formats import EXTENSION, FORMAT, SIGNATURE
 
-EXTENSION = ".hpcm"
 MIME_TYPE = "image/x-hpcm"
 METADATA_OPTIONS = ("icc_profile", "exif", "xmp")
 """Arguments of `Image.save` that are taken in place of what the image's `info` holds."""

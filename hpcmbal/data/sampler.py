@@ -77,10 +77,6 @@ class BatchPlan:
         """The epoch to which the first sample of the global batch at `step` belongs."""
         return step * self.batch_size // self.dataset_size
 
-    def steps_for(self, epochs: int) -> int:
-        """The number of steps after which every image was visited `epochs` times, at the least."""
-        return -(-epochs * self.dataset_size // self.batch_size)
-
 
 @functools.lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, size: int) -> npt.NDArray[np.int64]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hpcmbal import __version__
+from hpcmbal.engines.threads import available_cpus
 
 PACKAGES = ("torch", "numpy", "Pillow", "pytorch-msssim", "bjontegaard", "constriction")
 """Packages on which numbers depend."""
@@ -24,11 +24,6 @@ def describe_environment() -> dict[str, object]:
         "processor": _processor(),
         "cpus": available_cpus(),
     }
-
-
-def available_cpus() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(name: str) -> str | None:

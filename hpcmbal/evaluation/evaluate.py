@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 from hpcmbal.atomic_file import check_no_input, write_text
 from hpcmbal.core.device import choose_device
 from hpcmbal.engines.ray_engine import RayEngine
+from hpcmbal.engines.threads import available_cpus
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
 from hpcmbal.evaluation.codecs.selection import build_anchor, build_models
@@ -23,7 +24,6 @@ from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import read_curves
 from hpcmbal.evaluation.curves.published import published_on
 from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
-from hpcmbal.evaluation.environment import available_cpus
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import image_set_note
 from hpcmbal.evaluation.output import OUTPUT_FILES, SAMPLES_FILE, check_folder, write_output
@@ -32,6 +32,7 @@ from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
 from hpcmbal.settings.evaluation import EvalSettings
+from hpcmbal.settings.section import expanded
 from hpcmbal.visible_text import visible
 
 _PICTURES = "pictures of the report"
@@ -112,7 +113,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
         raise SettingsError(
             f"Two curves have one name: {', '.join(names)}. Name the models: {setting('model', 'NAME=CHECKPOINT')}."
         )
-    image_sets = [TestImages.from_folder(path.expanduser().absolute(), settings.limit) for path in settings.data]
+    image_sets = [TestImages.from_folder(expanded(path).absolute(), settings.limit) for path in settings.data]
     folders = _folders(settings.folder, image_sets)
     published = [_published(settings, images, names) for images in image_sets]
     with _cluster(settings) as cluster:

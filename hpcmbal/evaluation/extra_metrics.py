@@ -25,6 +25,7 @@ import numpy as np
 
 from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError, setting
 from hpcmbal.evaluation.programs import ffmpeg_version, find_ffmpeg, run_program
+from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
 if TYPE_CHECKING:
     import torch
@@ -230,7 +231,7 @@ EXTRA_METRICS: Mapping[str, ExtraMetric] = {
     "vmaf": ExtraMetric(partial(_vmaf, _VMAF_MODELS["vmaf"]), (), 32, "video"),
     "vmaf-neg": ExtraMetric(partial(_vmaf, _VMAF_MODELS["vmaf-neg"]), (), 32, "video"),
     "psnr-hvs-m": ExtraMetric(_psnr_hvs_m, ("psnr-hvsm",), 8),
-    "iw-ssim": ExtraMetric(partial(_piq, "information_weighted_ssim"), ("piq",), 161),
+    "iw-ssim": ExtraMetric(partial(_piq, "information_weighted_ssim"), ("piq",), MS_SSIM_MIN_SIDE),
     "fsim": ExtraMetric(partial(_piq, "fsim"), ("piq",), 16),
     "vif": ExtraMetric(partial(_piq, "vif_p"), ("piq",), 41),
     "lpips": ExtraMetric(partial(_piq_network, "LPIPS"), ("piq",), 16),

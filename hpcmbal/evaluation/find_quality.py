@@ -49,7 +49,7 @@ class QualityScale:
 
 @dataclass(frozen=True)
 class FoundQuality:
-    """The answer.
+    """The quality that was found, and what it gives.
 
     Attributes:
         quality: Of the codec.

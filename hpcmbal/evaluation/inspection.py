@@ -12,14 +12,12 @@ from PIL import Image
 
 from hpcmbal.codec.codec import compress, decompress
 from hpcmbal.codec.codec_model import CodecModel
+from hpcmbal.core.loss.bands import COARSE_BLOCK
 from hpcmbal.core.model.estimate import check_finite, estimate
 from hpcmbal.core.scales import SCALES
 from hpcmbal.evaluation.codecs.model_codec import image_tensor
 from hpcmbal.images.psnr import psnr_db
 from hpcmbal.images.rgb_image import RgbImage
-
-COARSE_BLOCK = 4
-"""Side of the blocks whose means are the coarse band of the error, as in the five tasks of a training."""
 
 Map = npt.NDArray[np.float64]
 

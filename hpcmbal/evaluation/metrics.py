@@ -14,12 +14,10 @@ import numpy.typing as npt
 
 from hpcmbal.errors import DataError
 from hpcmbal.images.psnr import PEAK
+from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
-
-MS_SSIM_MIN_SIDE = 161
-"""Five scales, halved four times, must leave room for an 11x11 window: the shorter side exceeds (11 - 1) * 2**4."""
 
 
 def to_uint8(x_hat: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> RgbImage:

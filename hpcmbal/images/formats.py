@@ -11,6 +11,8 @@ from PIL import Image
 FORMAT = "HPCM"
 """Pillow's name for `.hpcm` files."""
 
+EXTENSION = ".hpcm"
+
 SIGNATURE = b"HPCM"
 """First bytes of `.hpcm` files."""
 

@@ -20,6 +20,7 @@ from hpcmbal.core.model.variants import get_variant
 from hpcmbal.errors import CheckpointError, HpcmbalWarning, setting
 from hpcmbal.model_files.identity import MODEL_ID_BYTES, id_of
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header, read_weights
+from hpcmbal.settings.section import expanded
 
 DEFAULT_MODEL = "hpcm-nano-2"
 MODEL_DIR_VARIABLE = "HPCMBAL_MODEL_DIR"
@@ -44,7 +45,7 @@ def find_model(wanted: str | Path | None = None, model_dirs: Sequence[str | Path
         CheckpointError: There is no such model; the message says how models are named.
     """
     text = DEFAULT_MODEL if wanted is None else str(wanted)
-    path = Path(text).expanduser()
+    path = expanded(Path(text))
     packaged, exists = packaged_model(text), _exists(path)
     if packaged is not None and not (exists and isinstance(wanted, Path)):
         return packaged

@@ -15,6 +15,8 @@ LMBDA_RANGES = {
 """Models with rate gains, and the lambdas that these span; the released models have one fixed rate."""
 
 METRICS = ("mse", "ms-ssim")
+MS_SSIM_MIN_SIDE = 161
+"""MS-SSIM halves the image four times and then needs its 11-pixel window to fit: (11 - 1) * 2^4 + 1 pixels a side."""
 PUBLISHED_LMBDAS = {
     "mse": (0.0018, 0.0035, 0.0067, 0.013, 0.025, 0.0483),
     "ms-ssim": (2.4, 4.58, 8.73, 16.64, 31.73, 60.5),

@@ -15,7 +15,7 @@ from hpcmbal.settings.engine import EngineSettings
 from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText, no_url
 
 STANDARD_STREAM = "-"
-"""Where Pillow, too, takes a file for a decompression bomb: 512 MiB of RGB."""
+"""Stands for standard input or standard output."""
 ALL_SCALES = 3
 HIGHEST_EFFORT = 9
 TARGETS = ("target_bytes", "target_bpp", "target_psnr")

@@ -13,25 +13,16 @@ from hpcmbal.settings import choices
 from hpcmbal.settings.check import Condition, Contradiction, build
 from hpcmbal.settings.engine import EngineSettings
 from hpcmbal.settings.layers import merge, option_layer, set_layer
+from hpcmbal.settings.load import parse_assignments
 from hpcmbal.settings.presets import read_preset
-from hpcmbal.settings.problems import Problem, Source, check_none, suggestion
-from hpcmbal.settings.section import Device, FloatTuple, Paths, one_of
+from hpcmbal.settings.problems import suggestion
+from hpcmbal.settings.section import Device, FloatTuple, Names, Paths, expanded, one_of
 
 PRESETS = "evaluations"
 """Folder of the presets of evaluations, below that of the presets."""
 
 
-def _names(value: object) -> object:
-    """Names may be typed with commas and optional brackets: `jpeg,webp`; twice the same counts once."""
-    if isinstance(value, str):
-        value = [value.strip().removeprefix("[").removesuffix("]")]
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        parts = [part for text in value for part in (text.split(",") if "," in text else [text])]
-        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-    return value
-
-
-def _several(value: object) -> object:
+def _texts(value: object) -> object:
     """One is a list of one; twice the same counts once; a path is as good as its text."""
     values = (value,) if isinstance(value, str | Path) else value
     if isinstance(values, list | tuple) and all(isinstance(part, str | Path) for part in values):
@@ -39,8 +30,7 @@ def _several(value: object) -> object:
     return values
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 _CODING = Condition("data")
 _LOCAL = Condition("engine", ("local",))
@@ -129,15 +119,15 @@ class EvalSettings(EngineSettings):
         return [*found, *self._places()]
 
     def _places(self) -> list[Contradiction]:
-        folder = self.folder.expanduser().resolve()
+        folder = expanded(self.folder).resolve()
         for data in self.data:
-            if folder.is_relative_to(data.expanduser().resolve()):
+            if folder.is_relative_to(expanded(data).resolve()):
                 rule = (
                     f"lies in the test images' folder {data}, whose next evaluation would count its figures as images"
                 )
                 return [Contradiction("output", f"{self.folder} {rule}; choose a folder outside", ("data",))]
         for path in self.compare:
-            if path.expanduser().resolve().parent == folder:
+            if expanded(path).resolve().parent == folder:
                 rule = f"{self.folder} holds {path.name}, which is compared; choose another folder"
                 return [Contradiction("output", rule, ("compare",))]
         return []
@@ -159,13 +149,7 @@ def load_eval_settings(
         SettingsError: Something is wrong; the message lists every problem.
     """
     layer = {} if preset is None else read_preset(preset, PRESETS).layer
-    overrides: dict[str, object] = {}
-    for text in assignments:
-        path, equals, value = text.partition("=")
-        if not equals:
-            rule = "must be FIELD=VALUE, for example --set bootstrap=200"
-            check_none([Problem(f"--set {text}", None, rule, Source("set"))])
-        overrides[path.strip()] = None if value.strip() == "null" else value.strip()
+    overrides = parse_assignments(assignments, sections=False)
     given = {path: value for path, value in (options or {}).items() if value not in (None, (), False)}
     layer = merge(merge(layer, set_layer(overrides, typed=True)), option_layer(given))
     return build(EvalSettings, {path: entry for path, entry in layer.items() if entry.value is not None})

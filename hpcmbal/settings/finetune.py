@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from hpcmbal.settings.section import PathText, Section
+from hpcmbal.settings.section import PathText, Section, split_list
 
 
 def _mapping(value: object) -> object:
@@ -17,15 +17,8 @@ def _mapping(value: object) -> object:
     return {name.strip(): text.strip() for name, _, text in pairs}
 
 
-def _names(value: object) -> object:
-    """Lists of names may be typed with commas, blanks and optional brackets."""
-    if not isinstance(value, str):
-        return value
-    return value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
-
-
 Factors = Annotated[dict[str, float], BeforeValidator(_mapping)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 
 
 class EarlyStoppingSettings(Section):
@@ -58,7 +51,7 @@ class FineTuneSettings(Section):
         description="Factors of the learning rate by part (g_a, g_s, h_a, h_s, gains, context.s1, context.s2, "
         "context.s3, context.prior, entropy) or by a pattern of parameter names; the last that matches counts.",
     )
-    freeze: Names = Field((), description="Parts, or patterns of parameter names, that stay as they are.")
+    freeze: Patterns = Field((), description="Parts, or patterns of parameter names, that stay as they are.")
     layer_decay: float = Field(
         1.0,
         gt=0,

@@ -66,8 +66,12 @@ def resolve_train_settings(
     return ResolvedSettings(build(TrainSettings, layer), {path: entry.source for path, entry in layer.items()})
 
 
-def parse_assignments(assignments: Sequence[str]) -> dict[str, object]:
+def parse_assignments(assignments: Sequence[str], *, sections: bool = True) -> dict[str, object]:
     """Turn `section.field=value` texts into overrides; `null` clears a setting. Values are converted on validation.
+
+    Args:
+        assignments: The texts.
+        sections: Whether the settings have sections; without, a text is `field=value`.
 
     Raises:
         SettingsError: A text is not of that form.
@@ -76,8 +80,9 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, object]:
     problems = []
     for text in assignments:
         path, equals, value = text.partition("=")
-        if not equals or path.count(".") != 1:
-            rule = "must be SECTION.FIELD=VALUE, for example --set loss.lmbda=0.013"
+        if not equals or (sections and path.count(".") != 1):
+            form = "SECTION.FIELD=VALUE, for example --set loss.lmbda=0.013"
+            rule = f"must be {form if sections else 'FIELD=VALUE, for example --set bootstrap=200'}"
             problems.append(Problem(f"--set {text}", None, rule, Source("set")))
         elif path.strip() in overrides:
             rule = "is given twice with --set; it counts once, so leave one of them out"

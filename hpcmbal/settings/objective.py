@@ -28,7 +28,7 @@ class ModelSettings(Section):
 
 
 class LossSettings(Section):
-    """J = R + lmbda * 255^2 * MSE, R in bits per pixel (DESIGN, section 3), and the tasks that it is split into."""
+    """J = R + lmbda * 255^2 * MSE, R in bits per pixel (docs/balancing.md), and the tasks that it is split into."""
 
     lmbda: float = Field(
         0.013,
@@ -67,7 +67,7 @@ class LossSettings(Section):
 
 
 class BalancingSettings(Section):
-    """How the tasks are weighted against each other while training (DESIGN, sections 3 and 4)."""
+    """How the tasks are weighted against each other while training (docs/balancing.md)."""
 
     name: Annotated[str, one_of(choices.BALANCERS, "balancers")] = Field(
         "none", description="Balancing: none, linear, log1p, log (these three learn weights), qp, torchjd, a plug-in."

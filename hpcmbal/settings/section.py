@@ -22,9 +22,22 @@ from pydantic import (
 
 from hpcmbal.settings.check import CHECKED, STORED, Condition, Contradiction, check, layer_of
 from hpcmbal.settings.plugins import PluginKind, plugin_names
+from hpcmbal.settings.yaml_file import parse_yaml
 from hpcmbal.visible_text import begins_url
 
 Place = TypeVar("Place", str, Path)
+
+
+def expanded(path: Path) -> Path:
+    """`path` with `~` replaced, where the system knows whose home that is.
+
+    >>> expanded(Path("~nobody-of-this-name/x")).as_posix()
+    '~nobody-of-this-name/x'
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def no_url(value: Place) -> Place:
@@ -126,7 +139,7 @@ def _read_options(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
+        return parse_yaml(value)
     except yaml.YAMLError:
         raise ValueError("must be a mapping, for example {beta: 0.9, steps: 3}") from None
 
@@ -136,7 +149,7 @@ Options = Annotated[dict[str, OptionValue | list[OptionValue]], BeforeValidator(
 """What a plug-in wants to know beside the settings that all of its kind have."""
 
 
-def _split_commas(value: object) -> object:
+def split_list(value: object) -> object:
     """Lists may be typed with commas, blanks and optional brackets: `0.3,0.4,0.3`, `[0.3, 0.4, 0.3]`, `0.3 0.4 0.3`."""
     if isinstance(value, str):
         return value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
@@ -145,9 +158,22 @@ def _split_commas(value: object) -> object:
     return value
 
 
+def _split_names(value: object) -> object:
+    """Names may be typed with commas and optional brackets: `jpeg,webp`; twice the same counts once."""
+    if isinstance(value, str):
+        value = [value.strip().removeprefix("[").removesuffix("]")]
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        parts = [part for text in value for part in (text.split(",") if "," in text else [text])]
+        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+
+
 def _several(count: int, example: str) -> BeforeValidator:
     def check_count(value: object) -> object:
-        parts = _split_commas(value)
+        parts = split_list(value)
         if isinstance(parts, list | tuple) and len(parts) != count:
             words = {2: "two", 3: "three"}
             raise ValueError(f"must be {words[count]} numbers, for example {example}; found {len(parts)}")
@@ -163,6 +189,6 @@ def _one_or_several(value: object) -> object:
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_or_several)]
 """One path, or several as a list; a name may hold commas and blanks."""
 
-FloatTuple = Annotated[tuple[float, ...], BeforeValidator(_split_commas)]
+FloatTuple = Annotated[tuple[float, ...], BeforeValidator(split_list)]
 FloatPair = Annotated[tuple[float, float], _several(2, "0.9,0.999")]
 FloatTriple = Annotated[tuple[float, float, float], _several(3, "0.3,0.4,0.3")]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.section import CommandSettings, FloatTuple, PathText
+from hpcmbal.settings.section import CommandSettings, FloatTuple, PathText, split_list
 from hpcmbal.settings.yaml_file import limit_of
 
 MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
@@ -22,14 +22,10 @@ GRID = "grid"
 _RAY = (Condition("engine", ("ray",)),)
 
 
-def _split_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 def _as_seeds(value: object) -> object:
     """`3` means the seeds 0, 1, 2."""
     if isinstance(value, str):
-        value = int(value) if value.strip().isdecimal() and len(value) < 20 else _split_commas(value)
+        value = int(value) if value.strip().isdecimal() and len(value) < 20 else split_list(value)
     if isinstance(value, int) and not isinstance(value, bool) and value < 1:
         raise ValueError(f"must be at least 1, or a list of seeds, found {value}")
     limit = limit_of(MAX_SEEDS_VARIABLE, MAX_SEEDS)
@@ -40,7 +36,7 @@ def _as_seeds(value: object) -> object:
 
 
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_as_seeds)]
-Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split_commas)]
+Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(split_list)]
 
 
 class StudySettings(CommandSettings):

@@ -12,6 +12,7 @@ from hpcmbal.core.loss.bands import coarse_and_detail
 from hpcmbal.core.loss.distortion import PEAK
 from hpcmbal.core.loss.tasks import FIVE_TASKS, TWO_TASKS, TaskLosses
 from hpcmbal.core.model import HPCM, ModelOutput
+from hpcmbal.core.model.latent_codec import LATENT_STRIDE
 from hpcmbal.core.model.rates import LmbdaRange
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.model_files.find import find_model
@@ -20,9 +21,6 @@ from hpcmbal.settings.finetune import DistillSettings
 
 if TYPE_CHECKING:
     from hpcmbal.settings import TrainSettings
-
-LATENT_STRIDE = 16
-"""Pixels of an image's side to one latent."""
 
 
 class Teacher:

@@ -15,6 +15,7 @@ from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.official import import_official
 from hpcmbal.model_files.store import read_weights
 from hpcmbal.model_files.weights import listed
+from hpcmbal.settings.section import expanded
 
 _RELEASED = (".tar", ".pth", ".pt")
 
@@ -77,7 +78,7 @@ def load_start(model: nn.Module, wanted: str, *, strict: bool = False) -> WarmSt
 
 def read_start(wanted: str) -> tuple[Path, Mapping[str, Tensor]]:
     """The file that a user means, and its weights."""
-    path = Path(wanted).expanduser()
+    path = expanded(Path(wanted))
     if path.suffix in _RELEASED and path.is_file():
         return path, import_official(path).state_dict
     file = find_model(wanted)

@@ -14,6 +14,7 @@ from hpcmbal.errors import CheckpointError, HpcmbalError, MissingExtraError
 from hpcmbal.settings import TrainSettings, load_train_settings, read_preset
 from hpcmbal.settings.layers import Entry, Layer, merge
 from hpcmbal.settings.problems import InvalidSettingsError, Problem, Source, check_none
+from hpcmbal.settings.section import expanded
 
 RUNS = "runs"
 """Folder of a study that holds its runs."""
@@ -192,8 +193,8 @@ def _settings(common: Layer, arm: Arm, lmbda: float | None, *, validations: int)
     settings = load_train_settings(None, {**arm.changes, **own}, base=base)
     train, val = settings.data.train, settings.data.val
     absolute = {
-        "train": train and tuple(folder.expanduser().resolve() for folder in train),
-        "val": val and val.expanduser().resolve(),
+        "train": train and tuple(expanded(folder).resolve() for folder in train),
+        "val": val and expanded(val).resolve(),
     }
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=absolute)})
     return _with_output(settings, common, validations)

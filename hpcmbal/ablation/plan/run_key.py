@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcmbal.settings import TrainSettings
+from hpcmbal.settings.section import expanded
 
 WITHOUT_INFLUENCE: dict[str, frozenset[str]] = {
     "training": frozenset({"num_threads", "device"}),
@@ -57,7 +58,7 @@ def _deciding(settings: TrainSettings) -> dict[str, dict[str, Any]]:
         content[section] = {name: value for name, value in content[section].items() if name not in names}
     data = content["data"]
     for name, folders in (("train", data["train"] or ()), ("val", [data["val"]] if data["val"] else ())):
-        data[name] = [str(Path(folder).expanduser().resolve()) for folder in folders]
+        data[name] = [str(expanded(Path(folder)).resolve()) for folder in folders]
     return content
 
 

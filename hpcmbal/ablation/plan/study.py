@@ -167,14 +167,12 @@ class Study(Section):
         >>> [arm.name for arm in Study(name="s", base_preset="p", grid={"balancing.w_lr": [0.01, 0.02]}).variants]
         ['w_lr=0.01', 'w_lr=0.02']
         """
-        labels = _labels(tuple(self.grid))
+        names = labels(tuple(self.grid))
         points = [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
         arms: dict[str, Changes] = self.arms or ({"": {}} if self.grid else {})
         return tuple(
             Arm(
-                name=",".join(
-                    filter(None, [arm, *(f"{labels[path]}={_word(value)}" for path, value in point.items())])
-                ),
+                name=",".join(filter(None, [arm, *(f"{names[path]}={_word(value)}" for path, value in point.items())])),
                 base=arm,
                 changes={**changes, **point},
             )
@@ -245,8 +243,12 @@ def _problems(loc: tuple[int | str, ...], message: str, values: Mapping[str, obj
     return [Problem(".".join(where), found, message[0].lower() + message[1:])]
 
 
-def _labels(paths: tuple[str, ...]) -> dict[str, str]:
-    """Fields' names without their section where that is not ambiguous."""
+def labels(paths: tuple[str, ...]) -> dict[str, str]:
+    """Fields' names without their section where that is not ambiguous.
+
+    >>> labels(("optimizer.name", "balancing.name", "loss.lmbda"))
+    {'optimizer.name': 'optimizer.name', 'balancing.name': 'balancing.name', 'loss.lmbda': 'lmbda'}
+    """
     fields = [path.rpartition(".")[2] for path in paths]
     return {path: field if fields.count(field) == 1 else path for path, field in zip(paths, fields, strict=True)}
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hpcmbal.errors import SettingsError, setting
+from hpcmbal.visible_text import begins_url
+
 URL_MARK = "://"
 
 
@@ -88,4 +91,6 @@ def open_storage(location: str) -> StudyStorage:
         from hpcmbal.ablation.run.fsspec_storage import FsspecStorage
 
         return FsspecStorage.open(location)
+    if begins_url(location):
+        raise SettingsError(f"{setting('output', location)} has one slash after its scheme; a URL has two.")
     return LocalStorage(Path(location).absolute())

@@ -25,6 +25,7 @@ class Inventory:
     """What of a plan is there already.
 
     Attributes:
+        plan: The study's runs.
         progress: Of each run, in the order of the plan.
         retry_failed: Whether failed runs count as left to do.
     """

@@ -18,6 +18,7 @@ from hpcmbal.atomic_file import check_outputs
 from hpcmbal.codec.files.job import STREAM, Job, Outcome
 from hpcmbal.codec.files.plan import Plan
 from hpcmbal.errors import HpcmbalError, HpcmbalWarning
+from hpcmbal.settings.section import expanded
 
 if TYPE_CHECKING:
     from hpcmbal.engines.engine import Engine, Lost
@@ -159,7 +160,7 @@ def _results(futures: Sequence[Future[Outcome]]) -> tuple[Outcome, ...]:
 
 def _everywhere(path: Path) -> Path:
     """The path as processes find it that were started in another folder."""
-    return path.expanduser().absolute()
+    return expanded(path).absolute()
 
 
 def _check_target(job: Job, force: bool) -> None:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from hpcmbal.atomic_file import check_no_input
 from hpcmbal.codec.choices import choices_of
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch, run_batch_on
-from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, read_source, write_target
+from hpcmbal.codec.files.job import STREAM, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, Plan, plan_jobs
 from hpcmbal.codec.files.total import NO_TARGET, common_quality
 from hpcmbal.codec.targets import check_variable
 from hpcmbal.errors import BitstreamError
+from hpcmbal.images.formats import EXTENSION
 from hpcmbal.settings.coding import CompressSettings
+from hpcmbal.settings.section import expanded
 
 if TYPE_CHECKING:
     from hpcmbal.codec.codec_model import CodecModel
@@ -72,7 +74,7 @@ def _on_cluster(settings: CompressSettings, watcher: Watcher, plan: Plan) -> Bat
 
     cpus, gpus = settings.cpus_per_task or 1, settings.gpus_per_task or 0
     if settings.model is not None and Path(settings.model).exists():
-        settings = settings.model_copy(update={"model": str(Path(settings.model).expanduser().absolute())})
+        settings = settings.model_copy(update={"model": str(expanded(Path(settings.model)).absolute())})
     work = Compression(settings, settings.task_device)
     dataclasses.replace(work, device="cpu").check()  # the driver may have no GPU
     with RayEngine(settings.address, cpus, gpus) as engine:

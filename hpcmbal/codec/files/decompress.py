@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.byte_reader import ByteReader, TruncatedError
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch
-from hpcmbal.codec.files.job import EXTENSION, STREAM, Job, Outcome, read_source, write_target
+from hpcmbal.codec.files.job import STREAM, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, plan_jobs
 from hpcmbal.codec.header import MAX_SIDE, check_signature, read_header
 from hpcmbal.errors import BitstreamError, SettingsError, setting
+from hpcmbal.images.formats import EXTENSION
 from hpcmbal.settings.coding import DecompressSettings
 
 if TYPE_CHECKING:

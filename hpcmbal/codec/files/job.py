@@ -9,7 +9,6 @@ from pathlib import Path
 from hpcmbal.errors import HpcmbalError
 from hpcmbal.settings.coding import STANDARD_STREAM
 
-EXTENSION = ".hpcm"
 STREAM = Path(STANDARD_STREAM)
 
 

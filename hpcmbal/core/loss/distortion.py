@@ -7,13 +7,10 @@ from pytorch_msssim import ms_ssim
 from torch import Tensor
 
 from hpcmbal.errors import SettingsError, setting
-
-METRICS = ("mse", "ms-ssim")
+from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
 PEAK = 255
 """lmbda of the MSE models refers to pixel values 0..255."""
-MS_SSIM_MIN_SIDE = 161
-"""MS-SSIM halves the image four times and then needs its 11-pixel window to fit: (11 - 1) * 2^4 + 1 pixels."""
 _SHARE_FLOOR = 1e-12
 """Added to both energies before a share is taken of them, so that a perfect image has shares; 1e-12 is -120 dB."""
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from hpcmbal.core.lmbda import lmbda_of_images
 from hpcmbal.core.loss.bands import coarse_and_detail, fine_energy
-from hpcmbal.core.loss.distortion import METRICS, distortion_parts, psnr_db
+from hpcmbal.core.loss.distortion import distortion_parts, psnr_db
 from hpcmbal.core.loss.tasks import TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
 from hpcmbal.errors import SettingsError
+from hpcmbal.settings import choices
 
 if TYPE_CHECKING:
     from hpcmbal.core.model import ModelOutput
@@ -74,7 +75,7 @@ class RateDistortionLoss(nn.Module):
 
     def __init__(self, *, metric: str = "mse", tasks: str = "total", weighting: ImageWeighting = EQUAL_WEIGHTS) -> None:
         super().__init__()
-        check_choice("metric", metric, METRICS)
+        check_choice("metric", metric, choices.METRICS)
         check_choice("tasks", tasks, ("total", "two"))
         self.metric = metric
         self.weighting = weighting

@@ -22,8 +22,9 @@ class ParameterKinds:
     Attributes:
         matrices: Weights of linear, convolution and transposed-convolution layers, `[out, in, ...]`.
         depthwise: Weights of convolutions whose filters see one channel each, `[C, 1, k, k]`: C small filters, not a
-        matrix. vectors: Everything else: biases, scalars, `[1, C, 1, 1]` modulations, gain tables. own_groups: Groups
-        that bring their own learning rate (the loss's learned shares); treated like vectors.
+            matrix.
+        vectors: Everything else: biases, scalars, `[1, C, 1, 1]` modulations, gain tables.
+        own_groups: Groups that bring their own learning rate (the loss's learned shares); treated like vectors.
     """
 
     matrices: list[nn.Parameter]

@@ -101,7 +101,7 @@ class ProgramAnchor:
 
     @property
     def in_processes(self) -> bool:
-        """Yes."""
+        """Yes: it holds nothing but the commands."""
         return True
 
     @property

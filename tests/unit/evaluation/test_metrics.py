@@ -12,8 +12,9 @@ from skimage.data import chelsea
 from skimage.metrics import peak_signal_noise_ratio
 
 from hpcmbal.errors import DataError
-from hpcmbal.evaluation.metrics import MS_SSIM_MIN_SIDE, ms_ssim, ms_ssim_db, to_uint8
+from hpcmbal.evaluation.metrics import ms_ssim, ms_ssim_db, to_uint8
 from hpcmbal.images.psnr import psnr_db
+from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
 
 def noisy(image: np.ndarray, strength: float, seed: int = 0) -> np.ndarray:

@@ -20,6 +20,7 @@ from hpcmbal.settings import (
     resolve_train_settings,
     setting_paths,
 )
+from hpcmbal.settings.study import StudySettings
 
 
 def preset_file(folder: Path, text: str) -> str:
@@ -262,3 +263,30 @@ def test_a_model_given_twice_is_one_curve() -> None:
     settings = load_eval_settings(None, [], {"model": ("a", "b", "a"), "data": (Path("photos"),)})
     assert settings.model == ("a", "b")
     assert EvalSettings(model=Path("a"), data=(Path("photos"),)).model == ("a",)  # type: ignore[arg-type]
+
+
+def test_assignments_of_an_evaluation_are_told_all_at_once() -> None:
+    with pytest.raises(SettingsError, match=r"(?s)limit.*given twice.*must be FIELD=VALUE"):
+        load_eval_settings(None, ["limit=1", "limit=2", "viewer"])
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "found"),
+    [
+        ("seeds", "[0, 1]", (0, 1)),
+        ("seeds", "0 1", (0, 1)),
+        ("seeds", "2", (0, 1)),
+        ("horizons", "[100, 200]", (100, 200)),
+        ("horizons", "100,200,", (100, 200)),
+        ("horizons", 100, (100,)),
+        ("lambdas", "[0.1, 0.2]", (0.1, 0.2)),
+    ],
+)
+def test_lists_are_typed_alike_everywhere(field: str, typed: object, found: tuple[float, ...]) -> None:
+    assert getattr(StudySettings.model_validate({"study": "gamma", field: typed}), field) == found
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, "{a: 1, a: 2}", "{a: &x [1], b: *y}", "1", "{a: {b: 1}}"])
+def test_options_are_read_as_carefully_as_files(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"optimizer\.options"):
+        load_train_settings("standard-nano", {"optimizer.options": text})
