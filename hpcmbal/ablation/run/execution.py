@@ -235,7 +235,8 @@ def _log_summary(folder: Path) -> tuple[int, float | None]:
     resumed, and began to count anew, is left out.
     """
     path = folder / "logs" / LOG_FILE
-    lines = read_log(path) if path.exists() else []
+    # A line that says only that a scale stopped has no time.
+    lines = [line for line in (read_log(path) if path.exists() else []) if "time/seconds" in line]
     seconds = [
         (after["time/seconds"] - before["time/seconds"]) / (after["step"] - before["step"])
         for before, after in itertools.pairwise(lines)

@@ -93,6 +93,14 @@ def test_a_run_leaves_a_record_of_every_image_one_checkpoint_and_a_log(build_run
     assert progress_of(run, folder) is RunStage.RECORDED
 
 
+def test_a_training_that_stops_early_leaves_a_record(build_run: BuildRun, tmp_path: Path) -> None:
+    stopping = {"finetune.early_stopping": "patience=1,min_delta=100", "output.validate_every": 1}
+    (record,) = execute_run(task(build_run(6, settings=stopping), tmp_path))
+    assert record.status == "done"
+    assert record.steps < 6
+    assert record.seconds_per_step is not None
+
+
 def test_the_record_agrees_with_the_last_validation_of_the_same_images(build_run: BuildRun, tmp_path: Path) -> None:
     run = build_run()
     (record,) = execute_run(task(run, tmp_path))
