@@ -246,6 +246,6 @@ def _step_seconds(inventory: Inventory, costs: Mapping[str, Cost | str]) -> dict
 
 def _engine(settings: StudySettings, plan: Plan) -> AbstractContextManager[StudyEngine]:
     if settings.engine == "ray":
-        return RayEngine(settings.address, settings.cpus_per_run or 1, settings.gpus_per_run or 0)
+        return RayEngine(settings.address, settings.cpus_per_run, settings.gpus_per_run)
     at_once = available_cpus() if choose_device(plan.runs[0].settings.training.device).type == "cpu" else 1
     return nullcontext(LocalEngine(settings.jobs or min(at_once, len(plan.runs))))

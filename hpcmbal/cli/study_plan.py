@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hpcmbal.cli.text import tell
-from hpcmbal.visible_text import visible
+from hpcmbal.cli.text import print_table, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +25,8 @@ def show_plan(prepared: PreparedStudy, *, only_json: bool = False, to_stderr: bo
         return
     study = prepared.plan.study
     tell(f"Study '{study.name}': {study.question}".rstrip(": "), to_stderr=to_stderr)
-    _table(
-        ("arm", "what it changes", "runs", "steps", "done", "s/step"),
-        [_arm_row(prepared, arm) for arm in prepared.plan.arms],
-        to_stderr=to_stderr,
-    )
+    titles = ("arm", "what it changes", "runs", "steps", "done", "s/step")
+    print_table(titles, [_arm_row(prepared, arm) for arm in prepared.plan.arms], right=titles[2:], to_stderr=to_stderr)
     for line in (*_summary(prepared), *prepared.notes):
         tell(line, to_stderr=to_stderr)
 
@@ -146,20 +142,3 @@ def _json(prepared: PreparedStudy) -> dict[str, object]:
         "step_seconds": dict(prepared.step_seconds),
         "notes": prepared.notes,
     }
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, to_stderr: bool) -> None:
-    if not (sys.stderr if to_stderr else sys.stdout).isatty():
-        for row in (titles, *rows):
-            typer.echo("\t".join(map(visible, row)), err=to_stderr)
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, title in enumerate(titles):
-        table.add_column(title, justify="left" if index < 2 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    Console(stderr=to_stderr).print(table)

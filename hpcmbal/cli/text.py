@@ -73,7 +73,7 @@ def print_table(
     to_stderr: bool = False,
     title: str | None = None,
 ) -> None:
-    """A table for a terminal; lines of fields between tabs elsewhere, or a table on standard error.
+    """A table for a terminal; lines of fields between tabs elsewhere.
 
     Args:
         titles: Of the columns. The first is never cut; it is folded where it is too long.
@@ -82,9 +82,9 @@ def print_table(
         to_stderr: Where to write it.
         title: Above it, on a terminal.
     """
-    if not (to_stderr or sys.stdout.isatty()):
+    if not (sys.stderr if to_stderr else sys.stdout).isatty():
         for row in (titles, *rows):
-            typer.echo("\t".join(map(_cell, row)))
+            typer.echo("\t".join(map(_cell, row)), err=to_stderr)
         return
     from rich.console import Console
     from rich.table import Table

@@ -28,12 +28,16 @@ def presets(_: str = "") -> list[str]:
 
 def evaluations(_: str = "") -> list[str]:
     """Names of the recipes of evaluations."""
-    return _recipes("evaluations")
+    from hpcmbal.settings import preset_names
+
+    return list(preset_names("evaluations"))
 
 
 def studies(_: str = "") -> list[str]:
     """Names of the studies, and `grid` for one's own."""
-    return [*_recipes("ablations"), "grid"]
+    from hpcmbal.settings import preset_names
+
+    return [*preset_names("ablations"), "grid"]
 
 
 def packaged_models(_: str = "") -> list[str]:
@@ -54,9 +58,3 @@ def anchors(incomplete: str = "") -> list[str]:
 
     done = incomplete.rpartition(",")[0]
     return [f"{done},{name}" if done else name for name in ANCHORS]
-
-
-def _recipes(folder: str) -> list[str]:
-    from hpcmbal.settings.presets import preset_directory
-
-    return sorted(path.stem for path in (preset_directory() / folder).glob("*.yaml"))

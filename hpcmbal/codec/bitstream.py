@@ -21,9 +21,6 @@ from dataclasses import dataclass, field
 from hpcmbal.codec.byte_reader import ByteReader, TruncatedError, write_varint
 from hpcmbal.codec.header import (
     CHUNKS,
-    MAX_SIDE,
-    RATE_MAX,
-    RATE_STEPS,
     Header,
     read_header,
     write_header,
@@ -31,19 +28,6 @@ from hpcmbal.codec.header import (
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError
-
-__all__ = [
-    "CHUNKS",
-    "MAX_SIDE",
-    "RATE_MAX",
-    "RATE_STEPS",
-    "Container",
-    "Header",
-    "container_bytes",
-    "read_container",
-    "tile_count",
-    "write_container",
-]
 
 TILE_SIDE = 16_383
 """Largest side of a lossless tile in pixels, which is WebP's limit."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hpcmbal.codec.bitstream import RATE_STEPS
+from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.streaming import encoder_transform
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.exact import ExactNetwork

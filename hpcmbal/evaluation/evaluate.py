@@ -220,8 +220,7 @@ def _stored_curves(settings: EvalSettings) -> list[Curve]:
 def _cluster(settings: EvalSettings) -> RayEngine | nullcontext[None]:
     if settings.engine != "ray":
         return nullcontext()
-    cpus = 1 if settings.cpus_per_task is None else settings.cpus_per_task
-    return RayEngine(settings.address, cpus, settings.gpus_per_task or 0)
+    return RayEngine(settings.address, settings.cpus_per_task, settings.gpus_per_task)
 
 
 def _silent(_name: str, _done: int, _total: int) -> None:

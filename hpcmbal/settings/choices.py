@@ -38,7 +38,7 @@ FAMO_BALANCERS = ("linear", "log1p", "log")
 
 GAMMA_STRATEGIES = ("fixed", "linear", "cosine", "adaptive", "hierarchical")
 
-GAMMAS_OVER_PROGRESS = ("linear", "cosine", "hierarchical")
+GAMMAS_OVER_PROGRESS = tuple(name for name in GAMMA_STRATEGIES if name not in ("fixed", "adaptive"))
 """Strategies that follow the fraction of training done, which is known only if the number of steps is."""
 
 EMPHASISED = ("all", "distortion", "rate")

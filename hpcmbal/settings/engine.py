@@ -11,30 +11,36 @@ from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
 from hpcmbal.settings.section import CommandSettings, Device
 
-_RAY = (Condition("engine", ("ray",)),)
+ON_RAY = (Condition("engine", ("ray",)),)
+ON_LOCAL = (Condition("engine", ("local",)),)
 
 
-class EngineSettings(CommandSettings):
-    """What commands share that code many images: here, or on a cluster (docs/cluster.md)."""
+class ClusterSettings(CommandSettings):
+    """What commands share that may have their work done on a cluster (docs/cluster.md)."""
 
-    device: Device = Field("auto", description="Where the network runs: auto (a GPU if there is one), cpu, cuda:N.")
-    workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
     engine: Literal["local", "ray"] = Field("local", description="local, or ray: on a cluster, see docs/cluster.md.")
     address: str | None = Field(
         None,
         min_length=1,
         description="The Ray cluster to join: auto or HOST:PORT; a Ray of this machine alone if not given.",
     )
-    cpus_per_task: float | None = Field(None, gt=0, description="CPUs, and threads, of a task of Ray; 1 if not given.")
-    gpus_per_task: float | None = Field(
-        None, ge=0, description="GPUs of a task of Ray, 0.25 to share one; none if not given."
-    )
+
+    takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {"address": ON_RAY}
+
+
+class EngineSettings(ClusterSettings):
+    """What commands share that code many images, here or on a cluster."""
+
+    device: Device = Field("auto", description="Where the network runs: auto (a GPU if there is one), cpu, cuda:N.")
+    workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
+    cpus_per_task: float = Field(1.0, gt=0, description="CPUs, and threads, of a task of Ray.")
+    gpus_per_task: float = Field(0.0, ge=0, description="GPUs of a task of Ray; 0.25 to share one.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
-        "address": _RAY,
-        "cpus_per_task": _RAY,
-        "gpus_per_task": _RAY,
-        "workers": (Condition("engine", ("local",)),),
+        **ClusterSettings.takes_effect_if,
+        "cpus_per_task": ON_RAY,
+        "gpus_per_task": ON_RAY,
+        "workers": ON_LOCAL,
     }
 
     def contradictions(self) -> list[Contradiction]:

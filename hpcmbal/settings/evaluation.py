@@ -44,7 +44,9 @@ class EvalSettings(EngineSettings):
     )
     data: Paths = Field((), description="Folder of test images; may be repeated, each is an image set of its own.")
     anchor: Names = Field((), description=f"Codecs to compare with, separated by commas: {', '.join(choices.ANCHORS)}.")
-    published: str | None = Field(None, min_length=1, description="Published points on an image set: kodak.")
+    published: str | None = Field(
+        None, min_length=1, description="Published points on an image set: kodak, clic2020-valid or tecnick."
+    )
     quality: FloatTuple = Field((), description="Points of variable-rate models, 1..100.")
     estimate: bool = Field(False, description="Rates from likelihoods; without it real files are written and read.")
     metrics: Names = Field(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.section import CommandSettings, FloatTuple, PathText, split_list
+from hpcmbal.settings.engine import ON_LOCAL, ON_RAY, ClusterSettings
+from hpcmbal.settings.section import FloatTuple, PathText, split_list
 from hpcmbal.settings.yaml_file import limit_of
 
 MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
@@ -18,8 +19,6 @@ MAX_SEEDS_VARIABLE, MAX_SEEDS = "HPCMBAL_MAX_SEEDS", 1000
 
 GRID = "grid"
 """Instead of a study's name: the study of a file."""
-
-_RAY = (Condition("engine", ("ray",)),)
 
 
 def _as_seeds(value: object) -> object:
@@ -39,7 +38,7 @@ Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValid
 Horizons = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(split_list)]
 
 
-class StudySettings(CommandSettings):
+class StudySettings(ClusterSettings):
     """What `hpcmbal ablate` does (docs/ablation.md)."""
 
     study: PathText = Field(description="Name of a study that comes with hpcmbal; or grid, with a file.")
@@ -60,20 +59,14 @@ class StudySettings(CommandSettings):
     )
     retry_failed: bool = Field(False, description="Try failed runs once more.")
     jobs: int | None = Field(None, ge=1, description="Runs at once; one a processor.")
-    engine: Literal["local", "ray"] = Field("local", description="local, or ray: on a cluster, see docs/cluster.md.")
-    address: str | None = Field(
-        None,
-        min_length=1,
-        description="The Ray cluster to join: auto or HOST:PORT; a Ray of this machine alone if not given.",
-    )
-    cpus_per_run: float | None = Field(None, gt=0, description="CPUs, and threads, of a run on Ray; 1 if not given.")
-    gpus_per_run: float | None = Field(None, ge=0, description="GPUs of a run on Ray, 0.5 to share; 0 if not given.")
+    cpus_per_run: float = Field(1.0, gt=0, description="CPUs, and threads, of a run on Ray.")
+    gpus_per_run: float = Field(0.0, ge=0, description="GPUs of a run on Ray; 0.5 to share one.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
-        "address": _RAY,
-        "cpus_per_run": _RAY,
-        "gpus_per_run": _RAY,
-        "jobs": (Condition("engine", ("local",)),),
+        **ClusterSettings.takes_effect_if,
+        "cpus_per_run": ON_RAY,
+        "gpus_per_run": ON_RAY,
+        "jobs": ON_LOCAL,
     }
 
     def contradictions(self) -> list[Contradiction]:

@@ -9,7 +9,7 @@ import yaml
 
 from hpcmbal.ablation.plan.study import Study, build_study
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings.presets import SUFFIX, preset_directory
+from hpcmbal.settings.presets import SUFFIX, preset_directory, preset_names
 from hpcmbal.settings.problems import InvalidSettingsError, suggestion
 from hpcmbal.settings.yaml_file import existing_file, read_yaml
 
@@ -19,7 +19,7 @@ STUDY_FILE = "study.yaml"
 
 def study_names() -> tuple[str, ...]:
     """Names of the studies that come with hpcmbal, sorted."""
-    return tuple(sorted(path.stem for path in (preset_directory() / FOLDER).glob(f"*{SUFFIX}")))
+    return preset_names(FOLDER)
 
 
 def study_path(name: str) -> Path:

@@ -72,7 +72,7 @@ def compress_files(settings: CompressSettings, watcher: Watcher | None = None) -
 def _on_cluster(settings: CompressSettings, watcher: Watcher, plan: Plan) -> Batch:
     from hpcmbal.engines.ray_engine import RayEngine
 
-    cpus, gpus = settings.cpus_per_task or 1, settings.gpus_per_task or 0
+    cpus, gpus = settings.cpus_per_task, settings.gpus_per_task
     if settings.model is not None and Path(settings.model).exists():
         settings = settings.model_copy(update={"model": str(expanded(Path(settings.model)).absolute())})
     work = Compression(settings, settings.task_device)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcmbal.codec.bitstream import MAX_SIDE, RATE_STEPS, read_container
+from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.files.job import read_source
-from hpcmbal.codec.header import format_version
+from hpcmbal.codec.header import MAX_SIDE, RATE_STEPS, format_version
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import BitstreamError
 from hpcmbal.settings.coding import InfoSettings

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_fuzz import reader_fuzz
 
-from hpcmbal.codec.bitstream import CHUNKS, Container, read_container, write_container
+from hpcmbal.codec.bitstream import Container, read_container, write_container
 from hpcmbal.codec.codec import decompress_container
+from hpcmbal.codec.header import CHUNKS
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.errors import BitstreamError
 

@@ -10,20 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcmbal.codec.bitstream import (
-    CHUNKS,
-    MAX_SIDE,
-    RATE_MAX,
-    RATE_STEPS,
     TILE_SIDE,
     Container,
-    Header,
     container_bytes,
     read_container,
     tile_count,
     write_container,
 )
 from hpcmbal.codec.byte_reader import ByteReader, write_varint
-from hpcmbal.codec.header import NO_MODEL, SOURCE_FORMATS, format_version, read_header
+from hpcmbal.codec.header import (
+    CHUNKS,
+    MAX_SIDE,
+    NO_MODEL,
+    RATE_MAX,
+    RATE_STEPS,
+    SOURCE_FORMATS,
+    Header,
+    format_version,
+    read_header,
+)
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.errors import BitstreamError
 

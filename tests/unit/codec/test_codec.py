@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpcmbal.codec.bitstream import RATE_STEPS, Container, read_container, write_container
+from hpcmbal.codec.bitstream import Container, read_container, write_container
 from hpcmbal.codec.codec import compress, compress_picture, decompress, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model
+from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.errors import BitstreamError, CheckpointError, DataError, SettingsError
 from hpcmbal.images.picture import Picture

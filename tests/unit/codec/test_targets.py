@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpcmbal.codec.bitstream import RATE_STEPS, read_container
+from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture, compress, compress_picture, decompress_container
 from hpcmbal.codec.codec_model import CodecModel
+from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.learned import LearnedEncoder
 from hpcmbal.codec.targets import PRECISION, OutOfReachError, Target, reach
 from hpcmbal.errors import SettingsError
