@@ -143,7 +143,7 @@ def replacement(path: Path, *, readable_as: Path | None = None) -> Iterator[IO[b
         try:
             with io.BufferedWriter(raw) as file:
                 yield file
-        except Exception as error:
+        except Exception as error:  # whatever the writer made of it: the system's own error says more
             if raw.failure is not None and error is not raw.failure:
                 raise raw.failure from error
             raise
@@ -200,7 +200,7 @@ def folder_replacement(folder: Path) -> Iterator[Path]:
             yield partial
             _flush_tree(partial)
             _swap_folders(partial, place)
-        except BaseException:
+        except BaseException:  # an interruption, too, leaves nothing half-written
             shutil.rmtree(partial, ignore_errors=True)
             raise
         finally:
@@ -253,7 +253,7 @@ def _staged(path: Path, readable_as: Path | None) -> Iterator[Path]:
             _flush_file(partial)
             partial.chmod(mode)  # again: the block may have put another file there
             partial.replace(place)
-        except BaseException:
+        except BaseException:  # an interruption, too, leaves nothing half-written
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise

@@ -96,7 +96,7 @@ class RayEngine:
                 for finished in _finished(ray, list(running)):
                     result = self._result(finished)
                     on_result(running.pop(finished), result)
-        except BaseException:
+        except BaseException:  # an interruption, too, stops the tasks that run
             self._stop(list(running))
             raise
 

@@ -184,9 +184,9 @@ def plot_run(settings: PlotRunSettings) -> list[str]:
         DataError: A log cannot be read, two runs have one name, or the output is a log or exists.
         OSError: The figure cannot be written.
     """
-    from hpcmbal.training.trackers import LOG_FILE, read_log
+    from hpcmbal.training.trackers import log_of, read_log
 
-    paths = [run if run.is_file() else run / "logs" / LOG_FILE for run in settings.runs]
+    paths = [run if run.is_file() else log_of(run) for run in settings.runs]
     names = [run.stem if run.is_file() else run.resolve().name for run in settings.runs]
     if len(set(names)) < len(names):
         names = [str(run) for run in settings.runs]

@@ -41,6 +41,11 @@ GAMMA_STRATEGIES = ("fixed", "linear", "cosine", "adaptive", "hierarchical")
 GAMMAS_OVER_PROGRESS = tuple(name for name in GAMMA_STRATEGIES if name not in ("fixed", "adaptive"))
 """Strategies that follow the fraction of training done, which is known only if the number of steps is."""
 
+GAMMAS = (0.008, 0.006, 0.004)
+"""Initial gammas of s1, s2, s3."""
+SCALE_WEIGHTS = (0.3, 0.4, 0.3)
+"""Emphasis of s1, s2, s3."""
+
 EMPHASISED = ("all", "distortion", "rate")
 """Tasks that the emphasis of scales may be about."""
 

@@ -77,15 +77,17 @@ class BalancingSettings(Section):
         0.025, ge=0, description="Learning rate of the task logits (Adam); 0 leaves the weights as scale_weights say."
     )
     gamma_s1: float = Field(
-        0.008, ge=0, description="Pull of the task logits of scale s1 back to neutral; of all tasks if there are two."
+        choices.GAMMAS[0],
+        ge=0,
+        description="Pull of the task logits of scale s1 back to neutral; of all tasks if there are two.",
     )
-    gamma_s2: float = Field(0.006, ge=0, description="Pull of the task logits of scale s2 back to neutral.")
-    gamma_s3: float = Field(0.004, ge=0, description="Pull of the task logits of scale s3 back to neutral.")
+    gamma_s2: float = Field(choices.GAMMAS[1], ge=0, description="Pull of the task logits of scale s2 back to neutral.")
+    gamma_s3: float = Field(choices.GAMMAS[2], ge=0, description="Pull of the task logits of scale s3 back to neutral.")
     gamma_strategy: Annotated[str, one_of(choices.GAMMA_STRATEGIES)] = Field(
         "fixed", description=f"Course of gamma over the training: {', '.join(choices.GAMMA_STRATEGIES)}."
     )
     scale_weights: FloatTriple = Field(
-        (0.3, 0.4, 0.3), description="Emphasis of scales s1, s2, s3, three positive numbers: 0.3,0.4,0.3."
+        choices.SCALE_WEIGHTS, description="Emphasis of scales s1, s2, s3, three positive numbers: 0.3,0.4,0.3."
     )
     emphasised: Annotated[str, one_of(choices.EMPHASISED)] = Field(
         "all", description="Tasks that scale_weights are about: all, or those of distortion or of rate alone."

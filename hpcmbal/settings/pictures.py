@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from hpcmbal.settings import choices
 from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -45,8 +46,8 @@ class PlotGammasSettings(CommandSettings):
 
     output: FigurePath = Field(Path("gammas.png"), description="Figure to write: .png, .svg or .pdf.")
     epochs: int = Field(3000, ge=1, description="Length of the training.")
-    gamma_s1: float = Field(0.008, ge=0, description="Initial gamma of scale s1.")
-    gamma_s2: float = Field(0.006, ge=0, description="Initial gamma of scale s2.")
-    gamma_s3: float = Field(0.004, ge=0, description="Initial gamma of scale s3.")
+    gamma_s1: float = Field(choices.GAMMAS[0], ge=0, description="Initial gamma of scale s1.")
+    gamma_s2: float = Field(choices.GAMMAS[1], ge=0, description="Initial gamma of scale s2.")
+    gamma_s3: float = Field(choices.GAMMAS[2], ge=0, description="Initial gamma of scale s3.")
     csv: Path | None = Field(None, description="Also write the values of the table to this file.")
     force: bool = Field(False, description="Overwrite outputs that exist.")

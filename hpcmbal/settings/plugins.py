@@ -82,7 +82,7 @@ def load_plugin(kind: PluginKind, name: str) -> Any:
     point = found[0]
     try:
         part = point.load()
-    except Exception as error:
+    except Exception as error:  # importing a stranger's package may raise anything
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise SettingsError(
             f"'{name}' of the {kind} comes from {_package(point)} and cannot be imported ({reason}). Mend or uninstall "

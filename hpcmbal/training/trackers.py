@@ -13,6 +13,8 @@ from hpcmbal.errors import CheckpointError, DataError, MissingExtraError, Settin
 from hpcmbal.settings import TrainSettings
 
 LOG_FILE = "metrics.jsonl"
+LOG_FOLDER = "logs"
+"""Of a run, unless `output.log_dir` names another."""
 _LINE_START = '{"step"'
 _HUGE = 1e300  # arithmetic with larger ones overflows
 
@@ -148,6 +150,11 @@ def _cannot_write(path: Path, error: OSError) -> CheckpointError:
         f"Cannot write the log {path}: {error.strerror}. Choose another {setting('output.save_path')} (or "
         f"{setting('output.log_dir')}) that you may write and that has space; what was saved before is untouched."
     )
+
+
+def log_of(run: Path) -> Path:
+    """The log of the run in a folder."""
+    return run / LOG_FOLDER / LOG_FILE
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from hpcmbal.training.schedule import decay_step
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
 from hpcmbal.training.time_limit import Course, TimeLimit, course_in_time
-from hpcmbal.training.trackers import Tracker, open_trackers
+from hpcmbal.training.trackers import LOG_FOLDER, Tracker, open_trackers
 from hpcmbal.training.validation import validate, validation_lmbdas
 
 
@@ -166,7 +166,7 @@ class _Run:
     def go(self, interruption: Interruption, until: int | None = None) -> TrainResult:
         state, first_step = self.state, self.state.step
         self.reporter.start(self.total_steps, first_step)
-        log_folder = self.settings.output.log_dir or self.folder / "logs"
+        log_folder = self.settings.output.log_dir or self.folder / LOG_FOLDER
         trackers = open_trackers(self.settings, log_folder, first_step) if self.world.is_main else []
         interrupted = False
         try:

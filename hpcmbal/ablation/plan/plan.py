@@ -213,6 +213,15 @@ def _with_output(settings: TrainSettings, common: Layer, validations: int) -> Tr
     return settings.model_copy(update={"output": settings.output.model_copy(update=changed)})
 
 
+def run_folder(arm: str, lmbda: float | None, seed: int) -> PurePosixPath:
+    """A run's folder in that of its study; lambda is None for a run of all rates.
+
+    >>> str(run_folder("plain", 0.013, 0))
+    'runs/plain/lmbda-0.013/seed-0'
+    """
+    return PurePosixPath(RUNS, arm, ALL_RATES if lmbda is None else f"lmbda-{lmbda:g}", f"seed-{seed}")
+
+
 def _run(
     arm: str,
     lmbda: float | None,
@@ -222,7 +231,7 @@ def _run(
     points: tuple[float, ...],
     horizons: tuple[int, ...],
 ) -> PlannedRun:
-    folder = PurePosixPath(RUNS, arm, ALL_RATES if lmbda is None else f"lmbda-{lmbda:g}", f"seed-{seed}")
+    folder = run_folder(arm, lmbda, seed)
     settings = settings.model_copy(
         update={
             "training": settings.training.model_copy(update={"seed": seed}),

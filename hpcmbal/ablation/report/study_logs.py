@@ -10,12 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hpcmbal.ablation.analysis.comparison import StudyComparison
-from hpcmbal.ablation.plan.plan import ALL_RATES
+from hpcmbal.ablation.plan.plan import run_folder
 from hpcmbal.plotting.bands import Series
 from hpcmbal.plotting.run_curves import series, smoothed
-from hpcmbal.training.trackers import LOG_FILE, read_log
-
-RUNS_FOLDER = "runs"
+from hpcmbal.training.trackers import log_of, read_log
 
 SMOOTHING_POINTS = 12
 """J of training is averaged over windows of 1/12 of the run: crops differ by a factor of ten, and seeds are few."""
@@ -44,8 +42,7 @@ def read_study_logs(comparison: StudyComparison, folder: Path) -> dict[RunKey, R
     for arm in comparison.arms:
         for lmbda in (*comparison.lambdas, None):
             for seed in comparison.seeds:
-                rate = ALL_RATES if lmbda is None else f"lmbda-{lmbda:g}"
-                path = folder / RUNS_FOLDER / arm / rate / f"seed-{seed}" / "logs" / LOG_FILE
+                path = log_of(folder / run_folder(arm, lmbda, seed))
                 if (arm, lmbda, seed) not in failed and path.is_file():
                     logs[arm, lmbda, seed] = read_log(path)
     return logs

@@ -24,7 +24,7 @@ from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsE
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint
-from hpcmbal.training.trackers import LOG_FILE, read_log
+from hpcmbal.training.trackers import log_of, read_log
 from hpcmbal.training.trainer import open_data, total_steps, train
 
 
@@ -234,7 +234,7 @@ def _log_summary(folder: Path) -> tuple[int, float | None]:
     Times are between neighbouring lines of which the later one ends some steps; a line before which the training was
     resumed, and began to count anew, is left out.
     """
-    path = folder / "logs" / LOG_FILE
+    path = log_of(folder)
     # A line that says only that a scale stopped has no time.
     lines = [line for line in (read_log(path) if path.exists() else []) if "time/seconds" in line]
     seconds = [

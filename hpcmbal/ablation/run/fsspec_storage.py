@@ -24,13 +24,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hpcmbal.ablation.plan.plan import RUNS
+from hpcmbal.ablation.run.record_file import RECORD_FILE
 from hpcmbal.ablation.run.remote_checkpoints import fetch_newest, upload_checkpoints
 from hpcmbal.ablation.run.remote_folder import RemoteFolder, connect
 from hpcmbal.atomic_file import PARTIAL_SUFFIX
 from hpcmbal.model_files.store import CHECKPOINTS
+from hpcmbal.training.checkpoint import list_checkpoints
 
-RUNS = "runs"
-RECORD = "record.json"
 SYNC_SECONDS = 15.0
 
 
@@ -115,9 +116,9 @@ class _KeptInStep:
         self._end.set()
         self._thread.join()
         self._sync()
-        record = self._folder / RECORD
+        record = self._folder / RECORD_FILE
         if record.is_file():
-            self._remote.upload(record, RECORD)
+            self._remote.upload(record, RECORD_FILE)
 
     def _watch(self) -> None:
         while not self._end.wait(self._seconds):
@@ -128,14 +129,14 @@ class _KeptInStep:
 
     def _sync(self) -> None:
         # Checkpoints are listed before logs are read: a log then reaches at least as far as the checkpoint.
-        complete = sorted(path.parent for path in (self._folder / CHECKPOINTS).glob("step-*/manifest.json"))
+        complete = list_checkpoints(self._folder)
         self._upload_files()
         new = [path for path in complete if path.name not in self._uploaded_steps]
         self._uploaded_steps |= upload_checkpoints(self._remote, new)
 
     def _upload_files(self) -> None:
         for name, stamp in _stamps(self._folder).items():
-            if self._known.get(name) != stamp and name != RECORD:
+            if self._known.get(name) != stamp and name != RECORD_FILE:
                 self._remote.upload(self._folder / name, name)
                 self._known[name] = stamp
 

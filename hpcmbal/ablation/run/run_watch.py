@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpcmbal.ablation.plan.plan import PlannedRun
 from hpcmbal.ablation.run.execution import horizon_folder
-from hpcmbal.training.trackers import LOG_FILE
+from hpcmbal.training.trackers import log_of
 
 TAIL_BYTES = 8192
 FRESH_SECONDS = 60.0
@@ -30,7 +30,7 @@ class StudyWatch:
         for run in runs:
             place = folder / run.folder
             places = [(0, place), *((horizon, horizon_folder(place, horizon)) for horizon in run.horizons)]
-            self._logs[run.name] = [(start, path / "logs" / LOG_FILE) for start, path in places]
+            self._logs[run.name] = [(start, log_of(path)) for start, path in places]
         self._started = time.time()
 
     def steps(self) -> dict[str, int]:

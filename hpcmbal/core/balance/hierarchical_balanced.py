@@ -13,12 +13,10 @@ from hpcmbal.core.balance.step import NOT_FINITE, BalancedStep, Evaluation, Skip
 from hpcmbal.core.balance.weighting import TaskLayout
 from hpcmbal.core.loss.tasks import FIVE_TASKS
 from hpcmbal.errors import SettingsError
+from hpcmbal.settings.choices import GAMMAS, SCALE_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-DEFAULT_GAMMAS = (0.008, 0.006, 0.004)
-DEFAULT_SCALE_WEIGHTS = (0.3, 0.4, 0.3)
 
 
 class HierarchicalBalanced(torch.optim.Optimizer):
@@ -56,9 +54,9 @@ class HierarchicalBalanced(torch.optim.Optimizer):
         self,
         base: torch.optim.Optimizer,
         *,
-        gammas: Sequence[float] = DEFAULT_GAMMAS,
+        gammas: Sequence[float] = GAMMAS,
         gamma_strategy: str = "fixed",
-        scale_weights: Sequence[float] = DEFAULT_SCALE_WEIGHTS,
+        scale_weights: Sequence[float] = SCALE_WEIGHTS,
         clip_max_norm: float = 0.0,
         parameters: Iterable[nn.Parameter] | None = None,
         update_fraction: float = 1.0,

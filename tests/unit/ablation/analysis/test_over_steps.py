@@ -132,7 +132,7 @@ def test_the_reference_s_steps_that_give_the_same_are_found_between_horizons(
         assert point.equal.low < 1.41 * point.steps < point.equal.high
     assert points[2].equal == EqualSteps(10000, "more than")
     slow = over(curves({"slow": lambda horizon: 0.05}), "slow")["slow"].points
-    assert slow[0].equal == EqualSteps(1000, "more than") or slow[0].equal is not None
+    assert slow[0].equal is not None
     assert slow[1].equal is not None
     assert slow[1].equal.steps < 3000
 
