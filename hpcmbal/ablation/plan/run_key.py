@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcmbal.settings import TrainSettings
+from hpcmbal.settings.choices import GAMMAS_OVER_PROGRESS
 from hpcmbal.settings.section import expanded
 
 WITHOUT_INFLUENCE: dict[str, frozenset[str]] = {
@@ -26,6 +27,19 @@ def training_key(settings: TrainSettings) -> str:
     content = _deciding(settings)
     del content["data"]["val"]
     return _digest(content)
+
+
+def stable_key(settings: TrainSettings) -> str:
+    """`training_key` of a training that is still stable, whose length decides about nothing yet.
+
+    Unless gammas or the annealing follow the length: then it is `training_key`.
+    """
+    balancing = settings.balancing
+    if balancing.gamma_strategy in GAMMAS_OVER_PROGRESS or balancing.anneal_from < 1:
+        return training_key(settings)
+    schedule = settings.schedule.model_copy(update={"decay_start": None})
+    training = settings.training.model_copy(update={"max_steps": None})
+    return training_key(settings.model_copy(update={"schedule": schedule, "training": training}))
 
 
 def run_key(settings: TrainSettings, lambdas: Sequence[float] = (), horizons: Sequence[int] = ()) -> str:

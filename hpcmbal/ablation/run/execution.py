@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from hpcmbal.ablation.plan.plan import PlannedRun, cooled_settings
-from hpcmbal.ablation.plan.run_key import differences, training_key
+from hpcmbal.ablation.plan.run_key import differences, stable_key, training_key
 from hpcmbal.ablation.run.evaluation import evaluate_run
 from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import ImageResult, RunRecord
@@ -60,7 +60,8 @@ def progress_of(run: PlannedRun, folder: Path) -> RunStage:
     records = _own_records(run, folder)
     if records:
         return RunStage.RECORDED if all(record.status == "done" for record in records) else RunStage.FAILED
-    return RunStage.NEW if _last_checkpoint(run.settings, folder) is None else RunStage.STARTED
+    same = stable_key if run.horizons else training_key
+    return RunStage.NEW if _last_checkpoint(run.settings, folder, same=same) is None else RunStage.STARTED
 
 
 def execute_run(task: RunTask) -> tuple[RunRecord, ...]:
@@ -157,7 +158,7 @@ def _settings_of(model: Path) -> TrainSettings:
 
 def _stable_checkpoint(run: PlannedRun, folder: Path, horizon: int) -> Checkpoint:
     """The run's checkpoint at a horizon, trained up to there if it is not yet."""
-    found = _last_checkpoint(run.settings, folder)
+    found = _last_checkpoint(run.settings, folder, same=stable_key)
     if found is None or found.step < horizon:
         _train(run.settings, folder, found, horizon)
         found = open_checkpoint(folder)
@@ -183,17 +184,21 @@ def _own_records(run: PlannedRun, folder: Path) -> tuple[RunRecord, ...]:
     return tuple(record for record in read_records(folder) if record.key == run.key)
 
 
-def _last_checkpoint(settings: TrainSettings, folder: Path) -> Checkpoint | None:
-    """The newest checkpoint in a folder, which must be of the same training."""
+def _last_checkpoint(
+    settings: TrainSettings, folder: Path, *, same: Callable[[TrainSettings], str] = training_key
+) -> Checkpoint | None:
+    """The newest checkpoint in a folder, which must be of the same training; `stable_key` lets a longer one go on."""
     if not list_checkpoints(folder):
         return None
     checkpoint = open_checkpoint(folder)
-    _check_same(settings, checkpoint.settings, folder)
+    _check_same(settings, checkpoint.settings, folder, same)
     return checkpoint
 
 
-def _check_same(wanted: TrainSettings, found: TrainSettings, folder: Path) -> None:
-    if training_key(found) != training_key(wanted):
+def _check_same(
+    wanted: TrainSettings, found: TrainSettings, folder: Path, same: Callable[[TrainSettings], str] = training_key
+) -> None:
+    if same(found) != same(wanted):
         raise SettingsError(
             f"{folder} holds a run with other settings (there and now: {'; '.join(differences(found, wanted))}). "
             f"Choose another {setting('output')}, or remove that one."

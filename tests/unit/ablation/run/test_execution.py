@@ -371,6 +371,30 @@ class TestHorizons:
                     execute_run(task(run, tmp_path / "stopped"))
         assert timeless(execute_run(task(run, tmp_path / "stopped"))) == whole
 
+    def test_a_horizon_may_be_added_later(self, build_run: BuildRun, tmp_path: Path) -> None:
+        """What was trained is not trained again, and the result is that of a study that had all of them at once."""
+        short, long = (build_run(max_steps=None, horizons=horizons) for horizons in ([2, 4], [2, 4, 6]))
+        execute_run(task(short, tmp_path))
+        assert progress_of(long, tmp_path / long.folder) is RunStage.STARTED
+        whole = timeless(execute_run(task(long, tmp_path / "whole")))
+        trained: list[int] = []
+
+        def noting(settings: Any, *, until: int) -> TrainResult:
+            trained.append(until)
+            return train(settings, until=until)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(execution, "train", noting)
+            assert timeless(execute_run(task(long, tmp_path))) == whole
+        assert trained == [6, 7]
+
+    def test_no_horizon_is_added_where_the_gammas_follow_the_length(self, build_run: BuildRun, tmp_path: Path) -> None:
+        gammas = {"balancing.gamma_strategy": "hierarchical"}
+        short, long = (build_run(max_steps=None, horizons=h, settings=gammas) for h in ([2, 4], [2, 4, 6]))
+        execute_run(task(short, tmp_path))
+        with pytest.raises(SettingsError, match="training.max_steps"):
+            progress_of(long, tmp_path / long.folder)
+
     def test_a_training_that_fails_keeps_the_horizons_that_it_reached(
         self, run: PlannedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
