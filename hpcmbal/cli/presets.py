@@ -72,21 +72,23 @@ def show_preset(
     if as_json:
         typer.echo(json.dumps({"description": preset.description, **sections}, indent=2))
         return
+    parts = _trained_parts(load_train_settings(name))
     if preset.extends:
         tell(f"# {preset.name} extends {', '.join(preset.extends)}; all of it is merged here.")
     typer.echo(_as_yaml(preset.description, sections, preset.layer), nl=False)
-    _show_trained_parts(load_train_settings(name))
+    if parts:
+        typer.echo("# Parameters that learn, and at which peak learning rate:")
+    for part in parts:
+        typer.echo(f"#   {part}")
 
 
-def _show_trained_parts(settings: TrainSettings) -> None:
-    """Comments that tell what learns, at which rate; only where that is not all of the network at one rate."""
+def _trained_parts(settings: TrainSettings) -> list[str]:
+    """What learns, at which rate; nothing where that is all of the network at one rate."""
     if not settings.finetune.partial:
-        return
+        return []
     from hpcmbal.training.trained_parts import trained_parts  # brings torch: other presets are shown at once
 
-    typer.echo("# Parameters that learn, and at which peak learning rate:")
-    for part in trained_parts(settings):
-        typer.echo(f"#   {part}")
+    return list(map(str, trained_parts(settings)))
 
 
 @app.command("validate")
@@ -100,7 +102,7 @@ def validate_presets(
     failed = []
     for name in names or preset_names():
         try:
-            load_train_settings(name)
+            _trained_parts(load_train_settings(name))
         except SettingsError as error:
             failed.append(name)
             say(f"{name}: {error.args[0]}", keep="\n")
@@ -118,7 +120,7 @@ def _as_yaml(description: str, sections: dict[str, dict[str, object]], layer: La
         lines.append(f"{section}:\n")
         for key, value in fields.items():
             entry = layer.get(f"{section}.{key}")
-            text = yaml.safe_dump({key: value}, default_flow_style=None, width=120).strip()
+            text = yaml.safe_dump({key: value}, default_flow_style=None, width=120, sort_keys=False).strip()
             text = text[1:-1] if text.startswith("{") else text
             lines.append(f"  {text}" + (f"  # {entry.source.label}" if entry else "") + "\n")
     return "".join(lines)

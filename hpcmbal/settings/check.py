@@ -194,7 +194,9 @@ def _validated(model: type[BaseModel], values: Mapping[str, object]) -> tuple[di
     except ValidationError as error:
         broken: dict[str, str] = {}
         for detail in error.errors():
-            broken.setdefault(str(detail["loc"][0]) if detail["loc"] else "", _rule(detail["msg"]))
+            field, *inside = detail["loc"] or ("",)
+            named = f"{inside[0]} " if inside and isinstance(inside[0], str) else ""  # a key of a mapping
+            broken.setdefault(str(field), named + _rule(detail["msg"]))
     # A rule between fields of the group leaves none of them to be trusted.
     sound = {} if "" in broken else {field: value for field, value in values.items() if field not in broken}
     fields: Any = {
@@ -211,6 +213,7 @@ def _rule(message: str) -> str:
     """Pydantic's message in our words."""
     message = message.removeprefix("Value error, ").replace("Field required", "is missing")
     message = message.replace("Input should be", "must be").replace("String should", "must")
+    message = message.replace("Extra inputs are not permitted", "is none of its settings")
     message = message.replace("Tuple should have at least 1 item after validation, not 0", "must be at least one")
     return message[0].lower() + message[1:]
 

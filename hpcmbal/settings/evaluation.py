@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings import choices
@@ -30,6 +30,11 @@ def _texts(value: object) -> object:
     return values
 
 
+def _once(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Twice the same point counts once."""
+    return tuple(dict.fromkeys(values))
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 _CODING = Condition("data")
@@ -47,7 +52,9 @@ class EvalSettings(EngineSettings):
     published: str | None = Field(
         None, min_length=1, description="Published points on an image set: kodak, clic2020-valid or tecnick."
     )
-    quality: FloatTuple = Field((), description="Points of variable-rate models, 1..100.")
+    quality: Annotated[FloatTuple, AfterValidator(_once)] = Field(
+        (), description="Points of variable-rate models, 1..100."
+    )
     estimate: bool = Field(False, description="Rates from likelihoods; without it real files are written and read.")
     metrics: Names = Field(
         (), description=f"Metrics beside PSNR and MS-SSIM, separated by commas: {', '.join(choices.EXTRA_METRICS)}."

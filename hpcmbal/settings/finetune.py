@@ -13,8 +13,15 @@ def _mapping(value: object) -> object:
     """Mappings may be typed: `g_a=1,g_s=0.1` or `{g_a: 1, g_s: 0.1}`."""
     if not isinstance(value, str):
         return value
-    pairs = [part.replace(":", "=", 1).partition("=") for part in value.strip().strip("{}").split(",") if part.strip()]
-    return {name.strip(): text.strip() for name, _, text in pairs}
+    found: dict[str, str] = {}
+    for part in filter(str.strip, value.strip().strip("{}").split(",")):
+        name, equals, text = (piece.strip() for piece in part.replace(":", "=", 1).partition("="))
+        if not equals:
+            raise ValueError(f"must be NAME=VALUE, several with commas between them; found '{name}'")
+        if name in found:
+            raise ValueError(f"names {name} twice; leave one of them out")
+        found[name] = text
+    return found
 
 
 Factors = Annotated[dict[str, float], BeforeValidator(_mapping)]

@@ -166,4 +166,4 @@ def _change(saved: TrainSettings, wanted: TrainSettings, path: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return "not set" if value is None else shown_value(value)
+    return "not set" if value in (None, (), {}) else shown_value(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcmbal.errors import SettingsError
+from hpcmbal.training.early_stopping import ended_early
 from hpcmbal.training.schedule import learning_rate_factor
 from hpcmbal.training.trainer import open_data, planned_steps
 
@@ -24,9 +25,11 @@ def cooldown_settings(checkpoint: Checkpoint, steps: int) -> TrainSettings:
         steps: Length of the decay, at least 1.
 
     Raises:
-        SettingsError: The rate has already fallen to its end there.
+        SettingsError: The rate has already fallen to its end there, or early stopping ended the run.
         DataError: The images, whose number may decide the length of the source, are missing.
     """
+    if (ended := ended_early(checkpoint)) is not None:
+        raise SettingsError(f"There is nothing to cool down: {ended}.")
     source = checkpoint.settings
     length = planned_steps(source, len(open_data(source.data)[0]))
     factor = learning_rate_factor(source.schedule, checkpoint.step, length)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from hpcmbal.core.scales import SCALES
+from hpcmbal.errors import setting
 
 if TYPE_CHECKING:
     from hpcmbal.settings.finetune import EarlyStoppingSettings
+    from hpcmbal.training.checkpoint import Checkpoint
 
 WHOLE = "j"
 """Name of what is watched when scales are not watched apart."""
@@ -114,3 +116,20 @@ class EarlyStopping:
         self.watches = {name: Watch(*values) for name, values in state["watches"].items()}
         self.best_j, self.best_step = state["best_j"], state["best_step"]
         self.best_weights = state["best_weights"]
+
+
+def ended_early(checkpoint: Checkpoint) -> str | None:
+    """That early stopping ended a checkpoint's training, and what to do instead of going on; None if it did not."""
+    settings = checkpoint.settings.finetune.early_stopping
+    state = None if settings is None else checkpoint.trainer_state().get("stopping")
+    if settings is None or state is None:
+        return None
+    stopping = EarlyStopping(settings)
+    stopping.load_state_dict(state)
+    if not stopping.done:
+        return None
+    other = setting("finetune.init_from", checkpoint.run)
+    return (
+        f"early stopping ended {checkpoint.run} after step {checkpoint.step}; the weights of step "
+        f"{stopping.best_step} are kept. To train on, start a new run with {other}"
+    )

@@ -18,6 +18,7 @@ from hpcmbal.data.loader import StepBatches
 from hpcmbal.errors import DataError
 from hpcmbal.settings import TrainSettings, cpu_twin, load_train_settings
 from hpcmbal.training.distributed import World
+from hpcmbal.training.early_stopping import ended_early
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
 from hpcmbal.training.trained_parts import trained_parts
@@ -29,6 +30,7 @@ from hpcmbal.training.trainer import (
     total_steps,
     with_begun_decay,
 )
+from hpcmbal.training.warm_start import WarmStart
 
 SMALL_PRESET = "standard-nano"
 LONG_SECONDS = 2 * 86400.0
@@ -69,6 +71,7 @@ def run_preflight(settings: TrainSettings, *, preset: str | None = None) -> Iter
     Raises:
         HpcmbalError: Something that no training could survive, such as a missing folder.
     """
+    parts = trained_parts(settings) if settings.finetune.partial else ()
     train_images, validation_images = open_data(settings.data)
     device = choose_device(settings.training.device)
     if settings.training.num_threads is not None:
@@ -80,14 +83,18 @@ def run_preflight(settings: TrainSettings, *, preset: str | None = None) -> Iter
     left = None if steps is None else steps - (checkpoint.step if checkpoint else 0)
     yield _data_item(settings, train_images, validation_images)
     yield _model_item(settings)
-    if settings.finetune.partial:
-        yield PreflightItem("trains", "ok", "; ".join(map(str, trained_parts(settings))))
+    if parts:
+        yield PreflightItem("trains", "ok", "; ".join(map(str, parts)))
     yield _device_item(device)
-    if left is not None and left <= 0:
-        detail = f"nothing left to do: all {steps} steps are done. Raise --max-steps or --epochs to train on"
+    ended = None if checkpoint is None or settings.finetune.early_stopping is None else ended_early(checkpoint)
+    if ended is not None or (left is not None and left <= 0):
+        done = ended or f"all {steps} steps are done. Raise --max-steps or --epochs to train on"
+        detail = f"nothing left to do: {done}"
         yield PreflightItem("duration", "ok", detail)
         return
     measured = measure_step(settings, train_images, device, steps)
+    if measured.start is not None:
+        yield PreflightItem("start", "warning" if measured.start.missing else "ok", str(measured.start))
     yield _memory_item(settings, measured, device)
     yield _duration_item(settings, measured, left, device, preset)
 
@@ -100,11 +107,13 @@ class MeasuredStep:
         seconds: Of one optimiser step at the full batch.
         activation_bytes: Kept for the backward pass, for the full batch on this device.
         state_bytes: Weights, gradients, optimiser state and moving average.
+        start: What a model gave to the start, if there is one.
     """
 
     seconds: float
     activation_bytes: int
     state_bytes: int
+    start: WarmStart | None = None
 
 
 def measure_step(
@@ -129,7 +138,7 @@ def measure_step(
         seconds = min(_timed(stepper, whole, device) for _ in range(2)) * settings.training.accumulate
     else:
         seconds *= count
-    return MeasuredStep(seconds, kept.total * settings.data.batch_size, _state_bytes(state))
+    return MeasuredStep(seconds, kept.total * settings.data.batch_size, _state_bytes(state), state.start)
 
 
 def readable_seconds(seconds: float) -> str:

@@ -24,7 +24,7 @@ from hpcmbal.settings import TrainSettings
 from hpcmbal.training.early_stopping import EarlyStopping
 from hpcmbal.training.rates import trained_rates
 from hpcmbal.training.trained_parts import freeze_parameters, freeze_part, rate_factors, set_rates
-from hpcmbal.training.warm_start import WarmStart, load_start
+from hpcmbal.training.warm_start import WarmStart, check_frozen_start, load_start
 
 
 @dataclass
@@ -208,6 +208,8 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     if tuning.init_from is not None and settings.output.checkpoint is None:
         start = load_start(model, tuning.init_from, strict=tuning.init_strict)
     factors = rate_factors(tuning, model)
+    if start is not None:
+        check_frozen_start(start, factors)
     freeze_parameters(model, factors)
     model.rounds_in_training = tuning.rounded
     model = model.to(device).train()

@@ -10,9 +10,11 @@ from torch import nn
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.parts import ENCODER, PARTS, depths, matching, part_of
 from hpcmbal.core.optim.rate_factors import apply_rate_factors
-from hpcmbal.errors import SettingsError, setting
+from hpcmbal.settings.problems import Problem, check_none
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpcmbal.settings import FineTuneSettings, TrainSettings
 
 
@@ -44,26 +46,41 @@ def rate_factors(settings: FineTuneSettings, model: nn.Module) -> dict[str, floa
     """The factor of the learning rate of every parameter by name; 0: it is frozen.
 
     Raises:
-        SettingsError: A pattern matches nothing, has no effect, or everything is frozen.
+        InvalidSettingsError: Patterns match nothing or have no effect, or everything is frozen; all problems are told.
     """
     names = [name for name, _ in model.named_parameters()]
     factors = {name: settings.layer_decay**depth for name, depth in depths(model).items()}
-    frozen = {name for pattern in settings.freeze for name in matching(pattern, names)}
+    problems = []
+    frozen: set[str] = set()
+    for pattern in settings.freeze:
+        found = matching(pattern, names)
+        frozen.update(found)
+        if not found:
+            problems.append(Problem("finetune.freeze", pattern, _no_part(names)))
     if settings.rounded:
-        encoder = [pattern for pattern in ENCODER if any(name.startswith(pattern) for name in names)]
-        frozen |= {name for pattern in encoder for name in matching(pattern, names)}
+        frozen.update(name for pattern in ENCODER for name in matching(pattern, names))
     own: dict[str, float] = {}
     for pattern, factor in settings.learning_rates.items():
         found = matching(pattern, names)
-        if frozen.issuperset(found):
-            raise SettingsError(f"{setting('finetune.learning_rates')}: all of '{pattern}' is frozen; leave it out.")
         own |= dict.fromkeys(found, factor)
+        if not found:
+            problems.append(Problem("finetune.learning_rates", pattern, _no_part(names)))
+        elif frozen.issuperset(found):
+            problems.append(Problem("finetune.learning_rates", pattern, "all of it is frozen; leave it out"))
     factors = {name: 0.0 if name in frozen else factor * own.get(name, 1.0) for name, factor in factors.items()}
     if not any(factors.values()):
-        raise SettingsError(
-            f"{setting('finetune.freeze')}: everything is frozen, nothing would learn. Leave parts out."
-        )
+        rule = "everything is frozen, nothing would learn; leave parts out"
+        problems.append(Problem("finetune.freeze", settings.freeze, rule))
+    check_none(problems)
     return factors
+
+
+def _no_part(names: Sequence[str]) -> str:
+    parts = ", ".join(part for part in PARTS if any(part_of(name) == part for name in names))
+    return (
+        f"is no part of this network and matches no parameter; parts are {parts} (context means all of it), patterns "
+        f"look like '{names[0]}' or 'g_s.*.bias'"
+    )
 
 
 def freeze_parameters(model: nn.Module, factors: dict[str, float]) -> None:

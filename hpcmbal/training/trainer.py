@@ -20,6 +20,7 @@ from hpcmbal.settings import DataSettings, TrainSettings
 from hpcmbal.settings.resume import changes_on_resume, check_resumable
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
 from hpcmbal.training.distributed import World, joined_world
+from hpcmbal.training.early_stopping import ended_early
 from hpcmbal.training.interruption import Interruption
 from hpcmbal.training.reporting import Reporter, SilentReporter
 from hpcmbal.training.schedule import decay_step
@@ -137,6 +138,7 @@ class _Run:
         self.state = build_state(settings, device)
         if checkpoint is not None:
             self._resume(checkpoint)
+            self._tell_if_ended_early(checkpoint)
         if self.state.start is not None:
             self.reporter.message(f"Started from {self.state.start}.")
         self.stepper = Stepper(self.state, settings, world, device, self.total_steps)
@@ -162,6 +164,15 @@ class _Run:
         changes = changes_on_resume(checkpoint.settings, self.settings)
         told = f" From here on: {'; '.join(changes)}." if changes else ""
         self.reporter.message(f"Resumed {checkpoint.folder} after step {checkpoint.step}.{told}")
+
+    def _tell_if_ended_early(self, checkpoint: Checkpoint) -> None:
+        stopping = self.state.stopping
+        if stopping is None or not stopping.done:
+            return
+        why = f"{ended_early(checkpoint)}."
+        if self.total_steps != planned_steps(checkpoint.settings, len(self.train_images)):
+            raise SettingsError(f"{why[0].upper()}{why[1:]}")
+        self.reporter.message(f"{why[0].upper()}{why[1:]}")
 
     def go(self, interruption: Interruption, until: int | None = None) -> TrainResult:
         state, first_step = self.state, self.state.step

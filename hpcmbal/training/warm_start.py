@@ -76,6 +76,26 @@ def load_start(model: nn.Module, wanted: str, *, strict: bool = False) -> WarmSt
     return WarmStart(source, fitting, missing, unused)
 
 
+def check_frozen_start(start: WarmStart, factors: Mapping[str, float]) -> None:
+    """Raise if something that does not learn found nothing in the model to start from.
+
+    Args:
+        start: What the model gave.
+        factors: Of the learning rate by parameter; 0 is frozen.
+
+    Raises:
+        CheckpointError: The message names the parts that would stay random.
+    """
+    random = {part_of(name) for name in start.missing if factors.get(name) == 0}
+    if random:
+        parts = ", ".join(part for part in PARTS if part in random)
+        raise CheckpointError(
+            f"{start.source} does not fit all that is frozen: of {parts} something would stay random. Choose another "
+            f"{setting('finetune.init_from')}, or let them learn ({setting('finetune.freeze')}, "
+            f"{setting('finetune.rounded')})."
+        )
+
+
 def read_start(wanted: str) -> tuple[Path, Mapping[str, Tensor]]:
     """The file that a user means, and its weights."""
     path = expanded(Path(wanted))

@@ -10,7 +10,6 @@ from torch import nn
 
 from hpcmbal.core.model.schedule import STEPS_PER_SCALE
 from hpcmbal.core.scales import SCALES
-from hpcmbal.errors import SettingsError
 
 TRANSFORMS = ("g_a", "h_a", "h_s", "g_s")
 PARTS = ("g_a", "h_a", "gains", "entropy", "h_s", *(f"context.{scale}" for scale in SCALES), "context.prior", "g_s")
@@ -47,24 +46,12 @@ def part_of(name: str) -> str:
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """The parameters that a part's name (`context` means all of `context.`) or a glob of parameter names means.
-
-    Raises:
-        SettingsError: There are none; the message lists the parts.
-    """
-    known = list(names)
-    found = [
+    """The parameters that a part's name (`context` means all of `context.`) or a glob of parameter names means."""
+    return [
         name
-        for name in known
+        for name in names
         if (part := part_of(name)) == pattern or part.startswith(f"{pattern}.") or fnmatchcase(name, pattern)
     ]
-    if not found:
-        parts = ", ".join(part for part in PARTS if any(part_of(name) == part for name in known))
-        raise SettingsError(
-            f"'{pattern}' is no part of this network and matches no parameter. Parts are {parts} (context means all of "
-            f"it); patterns look like '{known[0]}' or 'g_s.*.bias'."
-        )
-    return found
 
 
 def depths(model: nn.Module) -> dict[str, int]:

@@ -83,3 +83,29 @@ def test_show_tells_what_learns_and_at_which_rate(capsys: pytest.CaptureFixture[
     assert ours.finetune == theirs.finetune
     assert main(["presets", "show", "standard-nano"]) == 0
     assert "learn, and at which" not in capsys.readouterr().out
+
+
+def test_show_keeps_the_order_in_which_the_last_that_matches_counts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: finetune-nano\nfinetune: {learning_rates: {'g_s.*': 0.1, '*': 3.0, context: 2.0}}\n")
+    assert main(["presets", "show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(shown)
+    assert main(["presets", "show", str(copy)]) == 0
+    parts = [line for line in capsys.readouterr().out.splitlines() if line.startswith("#   ")]
+    assert parts == [line for line in shown.splitlines() if line.startswith("#   ")]
+    assert any("g_s" in line for line in parts)
+
+
+def test_validate_finds_parts_that_do_not_exist(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("extends: finetune-nano\nfinetune: {freeze: [nonsense], learning_rates: {nada: 2}}\n")
+    assert main(["presets", "validate", str(path)]) == 2
+    told = capsys.readouterr()
+    assert "nonsense" in told.out + told.err
+    assert "nada" in told.out + told.err
+    assert main(["presets", "show", str(path)]) == 2
+    assert capsys.readouterr().out == ""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.parts import part_of
-from hpcmbal.errors import SettingsError
+from hpcmbal.errors import CheckpointError, SettingsError
 from hpcmbal.model_files.find import model_in as find_weights_file
 from hpcmbal.model_files.store import read_weights
-from hpcmbal.settings import TrainSettings
+from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.settings.finetune import EarlyStoppingSettings, FineTuneSettings
 from hpcmbal.training import trainer as trainer_module
 from hpcmbal.training.checkpoint import open_checkpoint
+from hpcmbal.training.cooldown import cooldown_settings
 from hpcmbal.training.early_stopping import EarlyStopping, scale_losses
 from hpcmbal.training.preflight import run_preflight
 from hpcmbal.training.reporting import SilentReporter
@@ -135,8 +137,14 @@ def test_rates_fall_with_depth() -> None:
 @pytest.mark.parametrize(
     ("tuning", "message"),
     [
-        ({"freeze": ("g_x",)}, "'g_x' is no part of this network"),
-        ({"learning_rates": {"nothing.*": 2.0}}, r"'nothing.\*' is no part of this network"),
+        (
+            {"freeze": ("g_x",)},
+            r"finetune.freeze = g_x: is no part of this network.* parts are g_a, h_a, gains, entropy",
+        ),
+        (
+            {"freeze": ("g_x",), "learning_rates": {"nothing.*": 2.0}},
+            r"(?s)2 problems.*freeze = g_x: is no part.*learning_rates = nothing.\*: is no part of this network",
+        ),
         ({"freeze": ("g_a",), "learning_rates": {"g_a.branch.0.weight": 2.0}}, "is frozen; leave it out"),
         ({"freeze": ("*",)}, "everything is frozen"),
     ],
@@ -240,6 +248,59 @@ def test_early_stopping_is_resumed_exactly(tiny_run: Run, monkeypatch: pytest.Mo
     first, second = (open_checkpoint(run.output.save_path).trainer_state() for run in (whole, parts))
     assert same(first, second)
     assert train(parts.model_copy(update={"output": output})).step == 20, "what has ended does not go on"
+
+
+def test_what_early_stopping_ended_is_told_and_not_prolonged(tiny_run: Run) -> None:
+    settings = tiny_run(
+        "ended",
+        training={"max_steps": 8, **MACHINE},
+        output={"validate_every": 1, "save_freq": 1},
+        finetune={"early_stopping": {"patience": 1, "min_delta": 100.0}},
+    )
+    assert train(settings).step == 1
+    output = settings.output.model_copy(update={"checkpoint": settings.output.save_path})
+    again = settings.model_copy(update={"output": output})
+    (*_, duration) = run_preflight(again)
+    assert "nothing left to do: early stopping ended" in duration.detail
+
+    class Told(SilentReporter):
+        messages: ClassVar[list[str]] = []
+
+        def message(self, text: str) -> None:
+            self.messages.append(text)
+
+    assert train(again, Told()).step == 1
+    assert any(text.startswith("Early stopping ended") for text in Told.messages)
+    longer = again.model_copy(update={"training": again.training.model_copy(update={"max_steps": 20})})
+    with pytest.raises(SettingsError, match=r"Early stopping ended .* start a new run with finetune.init_from="):
+        train(longer)
+    with pytest.raises(SettingsError, match="There is nothing to cool down: early stopping ended"):
+        cooldown_settings(open_checkpoint(settings.output.save_path), 2)
+
+
+def test_a_frozen_part_that_the_start_does_not_fit_is_refused(tiny_run: Run, tiny_start: Path, tmp_path: Path) -> None:
+    weights = {name: value for name, value in read_weights(tiny_start).items() if not name.startswith("g_s.branch.0")}
+    path = tmp_path / "less.safetensors"
+    save_file(weights, path)
+    settings = tiny_run(finetune={"init_from": str(path), "freeze": ("g_s", "h_s")})
+    with pytest.raises(CheckpointError, match="of g_s something would stay random"):
+        build_state(settings, torch.device("cpu"))
+    build_state(tiny_run(finetune={"init_from": str(path), "freeze": ("h_s",)}), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "message"),
+    [
+        ("learning_rates", "g_a=1,g_a=2", "names g_a twice"),
+        ("learning_rates", "g_a", "must be NAME=VALUE"),
+        ("learning_rates", "g_a=fast", "g_a must be a valid number"),
+        ("early_stopping", "true", "must be NAME=VALUE"),
+        ("early_stopping", "patience=3,foo=1", "foo is none of its settings"),
+    ],
+)
+def test_typed_mappings_are_told_what_is_wrong(field: str, typed: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_train_settings("finetune-nano", {f"finetune.{field}": typed})
 
 
 def same(first: Any, second: Any) -> bool:
