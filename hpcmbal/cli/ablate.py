@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpcmbal.cli.command import CLUSTER, command_app, field_option
 from hpcmbal.cli.text import EXIT_INTERRUPTED, say, tell
-from hpcmbal.cli.words import Words, completing, presets, studies
+from hpcmbal.cli.words import completing, presets, studies
 from hpcmbal.errors import HpcmbalError, setting
 from hpcmbal.settings.check import build
 from hpcmbal.settings.flags import option_of
@@ -37,20 +39,10 @@ hpcmbal ablate gamma --show > mine.yaml, change it, then hpcmbal ablate grid min
 hpcmbal ablate balancing --engine ray --address auto --gpus-per-run 1 -o /shared/balancing
 """
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = command_app()
 
-_STUDY, _CLUSTER = "Study", "Cluster"
-
-
-def _option(
-    field: str, *short: str, metavar: str | None = None, panel: str | None = _STUDY, words: Words | None = None
-) -> Any:
-    """The option of a setting: its name with dashes, its help the field's description."""
-    text = StudySettings.model_fields[field].description
-    complete = None if words is None else completing(words)
-    return typer.Option(
-        str(option_of(field)), *short, metavar=metavar, help=text, rich_help_panel=panel, autocompletion=complete
-    )
+_STUDY = "Study"
+_option = partial(field_option, StudySettings, panel=_STUDY)
 
 
 @app.command("ablate", epilog=EXAMPLES, no_args_is_help=True)
@@ -87,10 +79,10 @@ def ablate_command(
     retry_failed: Annotated[bool, _option("retry_failed", panel=None)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write plan or results to standard output as JSON.")] = False,
     jobs: Annotated[str | None, _option("jobs", "-j", metavar="N", panel=None)] = None,
-    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=_CLUSTER)] = None,
-    address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=_CLUSTER)] = None,
-    cpus_per_run: Annotated[str | None, _option("cpus_per_run", metavar="NUMBER", panel=_CLUSTER)] = None,
-    gpus_per_run: Annotated[str | None, _option("gpus_per_run", metavar="NUMBER", panel=_CLUSTER)] = None,
+    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=CLUSTER)] = None,
+    address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=CLUSTER)] = None,
+    cpus_per_run: Annotated[str | None, _option("cpus_per_run", metavar="NUMBER", panel=CLUSTER)] = None,
+    gpus_per_run: Annotated[str | None, _option("gpus_per_run", metavar="NUMBER", panel=CLUSTER)] = None,
 ) -> None:
     """Train arms that differ in one thing, with the same seeds and batches, and compare them in pairs.
 

@@ -14,7 +14,7 @@ import typer
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
-from hpcmbal.cli.words import completing
+from hpcmbal.cli.words import Words, completing
 from hpcmbal.errors import typed_value
 from hpcmbal.settings import CommandSettings, Source
 from hpcmbal.settings.check import build
@@ -42,7 +42,7 @@ class Look:
     metavar: str | None = None
     panel: str | None = None
     argument: bool = False
-    complete: Callable[[str], list[str]] | None = None
+    complete: Words | None = None
 
 
 CLUSTER_LOOKS = {
@@ -57,6 +57,21 @@ CLUSTER_LOOKS = {
 def command_app() -> typer.Typer:
     """The Typer of one command's module."""
     return typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+
+
+def field_option(
+    kind: type[CommandSettings],
+    field: str,
+    *short: str,
+    metavar: str | None = None,
+    panel: str | None = None,
+    words: Words | None = None,
+) -> Any:
+    """The option of a setting, for commands that list theirs; its help is the field's description."""
+    text, complete = kind.model_fields[field].description, None if words is None else completing(words)
+    return typer.Option(
+        str(option_of(field)), *short, metavar=metavar, help=text, rich_help_panel=panel, autocompletion=complete
+    )
 
 
 def settings_command(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hpcmbal.cli.command import CLUSTER, command_app, field_option
 from hpcmbal.cli.text import print_table, tell
-from hpcmbal.cli.words import Words, anchors, completing, evaluations, packaged_models
+from hpcmbal.cli.words import anchors, completing, evaluations, packaged_models
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.evaluation import EvalSettings, load_eval_settings
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from hpcmbal.evaluation.curves.curve import Curve
     from hpcmbal.evaluation.evaluate import Evaluation, SetResults
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = command_app()
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -37,26 +39,7 @@ hpcmbal eval --model ours=runs/a --model ours=runs/b --model ours=runs/c --model
 hpcmbal eval --compare eval/results.json compressai.json --bd-anchor jpeg
 """
 
-_CLUSTER = "Cluster"
-
-
-def _option(
-    field: str,
-    *short: str,
-    metavar: str | None = None,
-    panel: str | None = None,
-    words: Words | None = None,
-) -> Any:
-    """The option of a setting: its name with dashes, its help the field's description."""
-    help_text = EvalSettings.model_fields[field].description
-    return typer.Option(
-        "--" + field.replace("_", "-"),
-        *short,
-        metavar=metavar,
-        help=help_text,
-        rich_help_panel=panel,
-        autocompletion=None if words is None else completing(words),
-    )
+_option = partial(field_option, EvalSettings)
 
 
 @app.command("eval", epilog=EXAMPLES)
@@ -96,10 +79,10 @@ def evaluate_command(
     device: Annotated[str | None, _option("device", metavar="NAME")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Compare stored results; nothing is coded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the results to standard output as JSON.")] = False,
-    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=_CLUSTER)] = None,
-    address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=_CLUSTER)] = None,
-    cpus_per_task: Annotated[str | None, _option("cpus_per_task", metavar="NUMBER", panel=_CLUSTER)] = None,
-    gpus_per_task: Annotated[str | None, _option("gpus_per_task", metavar="NUMBER", panel=_CLUSTER)] = None,
+    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=CLUSTER)] = None,
+    address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=CLUSTER)] = None,
+    cpus_per_task: Annotated[str | None, _option("cpus_per_task", metavar="NUMBER", panel=CLUSTER)] = None,
+    gpus_per_task: Annotated[str | None, _option("gpus_per_task", metavar="NUMBER", panel=CLUSTER)] = None,
 ) -> None:
     """Turn checkpoints, other codecs and a folder of images into numbers, curves and a report.
 

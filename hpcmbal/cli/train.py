@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hpcmbal.cli.command import command_app
 from hpcmbal.cli.settings_report import render_settings
 from hpcmbal.cli.text import EXIT_INTERRUPTED, say, tell
 from hpcmbal.cli.words import completing, presets
@@ -91,7 +92,7 @@ _NAMES = {
 }
 """Words that the shell completes, by the setting of a flag."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = command_app()
 
 
 def train_command(**arguments: Any) -> None:
