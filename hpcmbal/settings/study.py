@@ -59,8 +59,8 @@ class StudySettings(ClusterSettings):
     )
     retry_failed: bool = Field(False, description="Try failed runs once more.")
     jobs: int | None = Field(None, ge=1, description="Runs at once; one a processor.")
-    cpus_per_run: float = Field(1.0, gt=0, description="CPUs, and threads, of a run on Ray.")
-    gpus_per_run: float = Field(0.0, ge=0, description="GPUs of a run on Ray; 0.5 to share one.")
+    cpus_per_run: float = Field(1.0, gt=0, description="CPUs, and threads, of a run on Ray; 1 if not given.")
+    gpus_per_run: float = Field(0.0, ge=0, description="GPUs of a run on Ray, 0.5 to share; 0 if not given.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
         **ClusterSettings.takes_effect_if,
