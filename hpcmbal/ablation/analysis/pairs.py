@@ -112,6 +112,6 @@ def _incomparable(mine: RunRecord, other: RunRecord) -> str | None:
     images = [{sample.name for sample in record.samples} for record in (mine, other)]
     if images[0] != images[1]:
         return f"evaluated on other images than the reference ({len(images[0] ^ images[1])} are not in both)"
-    if mine.steps != other.steps:
+    if mine.steps != other.steps and not (mine.stops_early or other.stops_early):
         return f"{mine.steps} steps against {other.steps} of the reference"
     return None

@@ -228,6 +228,7 @@ def _records(
             samples=samples.get(lmbda, ()),
             folder=str(run.folder),
             horizon=horizon,
+            stops_early=run.settings.finetune.early_stopping is not None,
         )
         for lmbda in run.lambdas
     )

@@ -48,6 +48,7 @@ class RunRecord:
         samples: Results by image, of the weights after the last step.
         folder: The run's folder (logs, checkpoints), relative to the study's folder.
         horizon: Steps before the cool-down; None in a study without horizons.
+        stops_early: Early stopping may have ended it before the steps of its plan; it is the arm's own length then.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _OF_FILES
@@ -63,6 +64,7 @@ class RunRecord:
     samples: tuple[ImageResult, ...]
     folder: str
     horizon: int | None = None
+    stops_early: bool = False
 
     @property
     def j(self) -> float:

@@ -147,6 +147,11 @@ class TestPairs:
         item = only(compare_arms(records, ["plain", "a"], "plain"), "a")
         assert [run.reason for run in item.left_out] == [reason]
 
+    def test_an_arm_that_stops_early_compares_at_its_own_length(self, study: Study) -> None:
+        records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01])
+        records[-1] = dataclasses.replace(records[-1], steps=40, stops_early=True)
+        assert only(compare_arms(records, ["plain", "a"], "plain"), "a").left_out == ()
+
     def test_other_images_do_not_compare(self, study: Study) -> None:
         records = study(np.random.default_rng(5), {"plain": 0.0, "a": 0.0}, seeds=3, lambdas=[0.01], images=4)
         records[-1] = dataclasses.replace(records[-1], samples=records[-1].samples[:3])

@@ -99,6 +99,7 @@ def test_a_training_that_stops_early_leaves_a_record(build_run: BuildRun, tmp_pa
     assert record.status == "done"
     assert record.steps < 6
     assert record.seconds_per_step is not None
+    assert record.stops_early
 
 
 def test_the_record_agrees_with_the_last_validation_of_the_same_images(build_run: BuildRun, tmp_path: Path) -> None:
