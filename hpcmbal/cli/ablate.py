@@ -14,7 +14,7 @@ import typer
 from hpcmbal.cli.command import CLUSTER, command_app, field_option
 from hpcmbal.cli.text import EXIT_INTERRUPTED, say, tell
 from hpcmbal.cli.words import completing, presets, studies
-from hpcmbal.errors import HpcmbalError, setting
+from hpcmbal.errors import HpcmbalError, SettingsError, setting
 from hpcmbal.settings.check import build
 from hpcmbal.settings.flags import option_of
 from hpcmbal.settings.layers import Entry
@@ -101,6 +101,14 @@ def ablate_command(
     from hpcmbal.ablation.session import ablate, named_study, prepare_study
 
     if show:
+        others = [name for name in ("set", "output", "retry_failed", "jobs") if getattr(settings, name)]
+        others += [name for name, value in settings.changes.items() if value is not None]
+        others += [name for name, value in (("plan", plan), ("json", as_json)) if value]
+        if others:
+            raise SettingsError(
+                f"{setting('show', True)} writes the study's file as it is: leave "
+                f"{', '.join(map(setting, others))} out."
+            )
         typer.echo(named_study(settings).read_text(encoding="utf-8"), nl=False)
         return
     view = _View(as_json=as_json, only_plan=plan)
@@ -112,8 +120,9 @@ def ablate_command(
     except KeyboardInterrupt:
         if view.progress is None:
             raise
+        say("")
         say(
-            f"\nhpcmbal: interrupted with {view.count_done} runs done; those that were running have saved. The same "
+            f"hpcmbal: interrupted with {view.count_done} runs done; those that were running have saved. The same "
             "command goes on from there."
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -175,7 +175,7 @@ def _show_table(table: BdTable) -> None:
         if found is None:
             rows.append([row.test, METRIC_LABELS[row.metric], "refused", "", "", row.refusal])
             continue
-        note = "; ".join(found.notes)
+        note = "; ".join([*found.notes, *([f"no interval: {row.no_interval}"] if row.no_interval else [])])
         interval = interval_text(row) if row.interval else ""
         quality = "" if found.bd_quality_db is None else f"{found.bd_quality_db:+.3f}"
         rows.append([row.test, METRIC_LABELS[row.metric], f"{found.bd_rate_percent:+.2f} %", interval, quality, note])

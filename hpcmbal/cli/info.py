@@ -20,7 +20,10 @@ app = command_app()
 
 @settings_command(app, "info", InfoSettings, examples=EXAMPLES, looks={"file": Look(metavar="FILE", argument=True)})
 def info(settings: InfoSettings, as_json: AsJson = False) -> None:
-    """Show a file's header and how many bytes each part takes. Checks all checksums; needs no model."""
+    """Show a file's header and how many bytes each part takes.
+
+    Checks the checksums of all parts and needs no model; those of the symbols in them only decompress can check.
+    """
     from hpcmbal.codec.files import facts
 
     found = facts.info(settings)

@@ -45,6 +45,7 @@ class Container:
         chunks: Optional parts by their name in `CHUNKS`, as stored.
         truncated: Where the file ends too early; None if it is whole.
         tiles: Of a lossless file, its pixels: rows of tiles from the top, each from the left.
+        incomplete_bytes: How many bytes of a part that is cut off were read.
     """
 
     header: Header
@@ -52,6 +53,7 @@ class Container:
     chunks: dict[str, bytes] = field(default_factory=dict)
     truncated: str | None = None
     tiles: tuple[bytes, ...] = ()
+    incomplete_bytes: int = 0
 
     @property
     def has_alpha(self) -> bool:
@@ -102,20 +104,24 @@ def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: i
     tiles: tuple[bytes, ...] = ()
     chunks: dict[str, bytes] = {}
     truncated = None
+    complete = reader.position
     try:
         if header.lossless:
             tiles = tuple([_read_part(reader, f"tile {number + 1}", head_crc) for number in range(tile_count(header))])
+            complete = reader.position
         for name in () if header.lossless else SEGMENTS:
-            segments.append(_read_segment(reader, name, head_crc))  # noqa: PERF401 (what was read counts if the next fails)
+            segments.append(_read_segment(reader, name, head_crc))
+            complete = reader.position
         for name in names:
             chunks[name] = _read_part(reader, f"chunk {name}", head_crc)
+            complete = reader.position
     except TruncatedError as error:
         if not allow_truncated or not (segments or tiles):
             raise
         truncated = str(error)
     if reader.remaining and truncated is None:
         raise BitstreamError(f"{reader.remaining} bytes follow the end of the file's last part; nothing may.")
-    return Container(header, tuple(segments), chunks, truncated, tiles)
+    return Container(header, tuple(segments), chunks, truncated, tiles, len(data) - complete)
 
 
 def container_bytes(container: Container) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hpcmbal.codec.header import CodingMode
-from hpcmbal.codec.targets import Target
+from hpcmbal.codec.targets import Target, is_number
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.settings.coding import HIGHEST_EFFORT, CompressSettings
 
@@ -43,6 +43,12 @@ class Choices:
             raise SettingsError(f"{setting('mode')} should be one of {', '.join(MODES)}. Found {self.mode!r}.")
         if self.precision not in get_args(Precision):
             raise SettingsError(f"{setting('precision')} should be auto or float32. Found {self.precision!r}.")
+        for name in ("quality", "effort"):
+            value = getattr(self, name)
+            if value is not None and (not is_number(value) or (name == "effort" and not isinstance(value, int))):
+                raise SettingsError(f"{setting(name)} should be a number. Found {value!r}.")
+        if self.target is not None and not isinstance(self.target, Target):
+            raise SettingsError(f"{setting('target')} should be a Target, such as Target('bytes', 50_000).")
         precision = None if self.precision == "auto" else self.precision
         given = {
             "quality": self.quality,

@@ -179,7 +179,7 @@ def decompress(
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise DataError(f"The bytes of a file are needed. Found {type(data).__name__}. Read the file first.")
-    container = read_container(data, allow_truncated=allow_truncated, pixel_limit=pixel_limit)
+    container = read_container(bytes(data), allow_truncated=allow_truncated, pixel_limit=pixel_limit)
     return image_of(decompress_container(container, model, scales, model_dirs=model_dirs, device=device))
 
 
@@ -192,8 +192,8 @@ def decompress_container(
     device: str = "cpu",
 ) -> Picture:
     """Decode a parsed file; see `decompress`."""
-    if not 0 <= scales <= ALL_SCALES:
-        raise SettingsError(f"{setting('scales')} should be 0 to {ALL_SCALES}. Found {scales}.")
+    if scales not in range(ALL_SCALES + 1):
+        raise SettingsError(f"{setting('scales')} should be 0 to {ALL_SCALES}. Found {scales!r}.")
     if container.header.lossless:
         return decode_lossless(container)
     from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model

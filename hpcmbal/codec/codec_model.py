@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.streaming import encoder_transform
+from hpcmbal.core.device import choose_device
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.exact import ExactNetwork
 from hpcmbal.core.model.rates import DEFAULT_QUALITY, Rates
@@ -39,7 +40,7 @@ class CodecModel:
 
     def __init__(self, network: HPCM, name: str, device: str | torch.device = "cpu") -> None:
         self.name = name
-        self.device = torch.device(device)
+        self.device = choose_device(str(device))
         self.model_id = model_id(network)
         self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
         self.exact = ExactNetwork(network).to(self.device)

@@ -70,6 +70,8 @@ def _accept(prefix: bytes) -> bool:
 def _save(image: Image.Image, file: IO[bytes], _filename: str | bytes) -> None:
     """`image.save("x.hpcm", quality=..., model=..., lossless=True, exif=..., icc_profile=..., xmp=...)`.
 
+    `mode`, `target`, `effort` and `precision` are those of `compress`.
+
     Metadata that is given is taken in place of the image's own; an empty one, or None, removes it.
     """
     from hpcmbal.codec.codec import compress
@@ -79,5 +81,6 @@ def _save(image: Image.Image, file: IO[bytes], _filename: str | bytes) -> None:
     given = {name: options[name] for name in METADATA_OPTIONS if name in options}
     if given:
         image = image_of(picture_of(image, **given))
-    lossless = bool(options.get("lossless"))
-    file.write(compress(image, options.get("model"), options.get("quality"), mode="lossless" if lossless else "auto"))
+    mode = options.get("mode", "lossless" if options.get("lossless") else "auto")
+    chosen = {name: options[name] for name in ("quality", "target", "effort", "precision") if name in options}
+    file.write(compress(image, options.get("model"), mode=mode, **chosen))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from hpcmbal.codec.bitstream import write_container
 from hpcmbal.codec.header import RATE_MAX, RATE_STEPS
@@ -24,6 +24,11 @@ PRECISION = RATE_STEPS // 8
 """Qualities closer than an eighth are as good as each other."""
 
 
+def is_number(value: object) -> bool:
+    """Whether a choice is a number, which True and a text are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Target:
     """What a file should reach.
@@ -41,8 +46,10 @@ class Target:
     value: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.value < float("inf"):
-            raise SettingsError(f"{setting(f'target_{self.kind}')} should be a positive number. Found {self.value:g}.")
+        if self.kind not in get_args(TargetKind):
+            raise SettingsError(f"A target should be one of {', '.join(get_args(TargetKind))}. Found {self.kind!r}.")
+        if not is_number(self.value) or not 0 < self.value < float("inf"):
+            raise SettingsError(f"{setting(f'target_{self.kind}')} should be a positive number. Found {self.value!r}.")
 
     def goal(self, pixels: int) -> Goal:
         """What the search looks for in a picture, or pictures, of so many pixels: bytes, or dB."""

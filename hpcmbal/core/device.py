@@ -14,11 +14,14 @@ def choose_device(wanted: str, local_rank: int = 0) -> torch.device:
     """The device that `wanted` means: `auto` is CUDA if there is one; `cuda` is the process's own CUDA device.
 
     Raises:
-        SettingsError: There is no such CUDA device.
+        SettingsError: There is no such device.
     """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device("cuda", local_rank) if wanted == "cuda" else torch.device(wanted)
+    try:
+        device = torch.device("cuda", local_rank) if wanted == "cuda" else torch.device(wanted)
+    except RuntimeError as error:
+        raise SettingsError(f"{setting('device', wanted)} is none; use auto, cpu, cuda or cuda:N.") from error
     if device.type == "cuda":
         _check_cuda(device, wanted)
     return device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     check_no_input([settings.folder / name for name in OUTPUT_FILES], settings.compare)
     if settings.compare:
         return _with_tables(settings, [_finish(settings, settings.folder, _stored_curves(settings), [])])
-    ExtraMetrics(settings.metrics, settings.weights_dir)  # so that what is missing is told before hours of coding
+    extra = ExtraMetrics(settings.metrics, settings.weights_dir)  # what is missing is told before hours of coding
     device = settings.task_device if settings.engine == "ray" else str(choose_device(settings.device))
     models = build_models(settings.model, settings.quality, device=device, estimated=settings.estimate)
     codecs: list[ImageCodec] = [*models, *(build_anchor(name) for name in settings.anchor)]
@@ -114,6 +115,8 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
             f"Two curves have one name: {', '.join(names)}. Name the models: {setting('model', 'NAME=CHECKPOINT')}."
         )
     image_sets = [TestImages.from_folder(expanded(path).absolute(), settings.limit) for path in settings.data]
+    for images in image_sets:
+        extra.check_sizes(images.names, images.sizes)
     folders = _folders(settings.folder, image_sets)
     published = [_published(settings, images, names) for images in image_sets]
     with _cluster(settings) as cluster:
@@ -184,7 +187,9 @@ def _with_tables(settings: EvalSettings, sets: Sequence[SetResults]) -> Evaluati
     costs = cost_table(sets[0].shown)
     if costs is not None:
         tables["cost"] = costs
-    paths = []
+    paths: list[Path] = []
+    for name, extension in itertools.product(("bd_rate", "cost"), EXTENSIONS.values()):
+        (settings.folder / f"{name}.{extension}").unlink(missing_ok=True)  # of an earlier evaluation
     for kind in settings.tables:
         for name, table in tables.items():
             paths.append(settings.folder / f"{name}.{EXTENSIONS[kind]}")

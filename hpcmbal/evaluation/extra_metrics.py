@@ -14,7 +14,7 @@ import json
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError, setting
+from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError, setting
 from hpcmbal.evaluation.programs import ffmpeg_version, find_ffmpeg, run_program
 from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
@@ -86,6 +86,21 @@ class ExtraMetrics:
     def versions(self) -> dict[str, str]:
         """What each is computed with."""
         return {name: _version_of(name) for name in self.names}
+
+    def check_sizes(self, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> None:
+        """Raise if a metric is not defined for one of the images: its column would be empty.
+
+        Raises:
+            DataError: The message names the first such image.
+        """
+        for metric in self.names:
+            least = EXTRA_METRICS[metric].smallest_side
+            for image, size in zip(names, sizes, strict=True):
+                if min(size) < least:
+                    raise DataError(
+                        f"The metric '{metric}' is not defined below {least} pixels a side, and {image} has "
+                        f"{size[0]} x {size[1]}. Leave that metric or that image out."
+                    )
 
     def measure(self, name: str, image: RgbImage, reconstruction: RgbImage) -> float | None:
         """One metric of one image; None where it is not defined, infinite for equal images where it is in dB."""

@@ -13,7 +13,13 @@ from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import results_csv, results_document
 from hpcmbal.evaluation.curves.same_images import LeftOut, left_out_lines
-from hpcmbal.evaluation.report.figures import cost_figures, draw_figures, further_figures, save_figures
+from hpcmbal.evaluation.report.figures import (
+    cost_figures,
+    draw_figures,
+    further_figures,
+    remove_earlier_figures,
+    save_figures,
+)
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
 from hpcmbal.visible_text import visible
@@ -73,12 +79,15 @@ def write_output(
     document = json.dumps(results_document(curves), indent=1, allow_nan=False, ensure_ascii=False)
     write_text(folder / RESULTS_FILE, document)
     write_text(folder / CSV_FILE, results_csv(curves))
-    if table is not None:
+    if table is None:
+        (folder / BD_FILE).unlink(missing_ok=True)
+    else:
         write_text(folder / BD_FILE, json.dumps(dataclasses.asdict(table), indent=1, ensure_ascii=False))
     names = {item.name for item in left_out}
     shown = [curve for curve in curves if curve.name not in names]
     figures = {**draw_figures(shown), **cost_figures(shown, table)}
-    save_figures(figures, folder / FIGURES_FOLDER)
+    saved = save_figures(figures, folder / FIGURES_FOLDER)
+    remove_earlier_figures(folder / FIGURES_FOLDER, saved)
     write_text(
         folder / REPORT_FILE,
         render_report(shown, {**figures, **further_figures(shown)}, table, viewer, notes=left_out_lines(left_out)),

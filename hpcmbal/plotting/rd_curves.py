@@ -181,6 +181,7 @@ def figure_bytes(figure: Figure, extension: str) -> bytes:
     with mpl.rc_context({"svg.hashsalt": "hpcmbal", "pdf.fonttype": 42}), warnings.catch_warnings():
         # Names may be in any script; what the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")  # a picture of one row
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
         if figure.get_layout_engine() is not None:  # laid out once, not for each file again
             figure.draw_without_rendering()

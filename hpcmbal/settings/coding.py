@@ -134,6 +134,9 @@ class CompressSettings(FilesSettings, EngineSettings):
         if self.total and self.target not in ("target_bytes", "target_bpp"):
             rule = f"needs {setting('target_bytes')} or {setting('target_bpp')}, of which files have a sum"
             found.append(Contradiction("total", rule, TARGETS))
+        if self.total and self.effort:
+            rule = f"finds the quality of single passes, beyond which {setting('effort')} may go; leave one of them out"
+            found.append(Contradiction("total", rule, ("effort",)))
         if self.total and self.engine == "ray":
             rule = f"looks at all files together; use {setting('engine', 'local')}"
             found.append(Contradiction("total", rule, ("engine",)))

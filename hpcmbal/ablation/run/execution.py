@@ -60,8 +60,17 @@ def progress_of(run: PlannedRun, folder: Path) -> RunStage:
     records = _own_records(run, folder)
     if records:
         return RunStage.RECORDED if all(record.status == "done" for record in records) else RunStage.FAILED
-    same = stable_key if run.horizons else training_key
-    return RunStage.NEW if _last_checkpoint(run.settings, folder, same=same) is None else RunStage.STARTED
+    found = _last_checkpoint(run.settings, folder, same=stable_key if run.horizons else training_key)
+    for horizon in run.horizons:
+        copy = horizon_folder(folder, horizon)
+        if (
+            found is not None
+            and found.step > horizon
+            and not (copy / MODEL_FILE).is_file()
+            and not list_checkpoints(copy)
+        ):
+            raise _passed(folder, found.step, horizon)
+    return RunStage.NEW if found is None else RunStage.STARTED
 
 
 def execute_run(task: RunTask) -> tuple[RunRecord, ...]:
@@ -163,11 +172,15 @@ def _stable_checkpoint(run: PlannedRun, folder: Path, horizon: int) -> Checkpoin
         _train(run.settings, folder, found, horizon)
         found = open_checkpoint(folder)
     if found.step != horizon:
-        raise SettingsError(
-            f"{folder} is at step {found.step}, past the horizon {horizon} that it was not cooled down after. Leave "
-            f"that horizon out, or choose another {setting('output')}."
-        )
+        raise _passed(folder, found.step, horizon)
     return found
+
+
+def _passed(folder: Path, step: int, horizon: int) -> SettingsError:
+    return SettingsError(
+        f"{folder} is at step {step}, past the horizon {horizon} that it was not cooled down after. Leave that horizon "
+        f"out, or choose another {setting('output')}."
+    )
 
 
 def _train(settings: TrainSettings, folder: Path, start: Checkpoint | None, until: int) -> None:

@@ -35,7 +35,9 @@ def describe_file(data: bytes) -> dict[str, Any]:
     if header.lossless:
         named = {"pixels": b"".join(container.tiles), **container.chunks}
     sizes = {name: len(part) for name, part in named.items()}
-    sizes = {"container": len(data) - sum(sizes.values()), **sizes}
+    sizes = {"container": len(data) - sum(sizes.values()) - container.incomplete_bytes, **sizes}
+    if container.incomplete_bytes:
+        sizes["incomplete"] = container.incomplete_bytes
     return {
         "version": format_version(data),
         "mode": header.mode,

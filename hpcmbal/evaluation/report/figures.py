@@ -13,6 +13,7 @@ from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_ME
 from hpcmbal.plotting.cost_points import CostPoint, cost_figure
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.rd_curves import (
+    FIGURE_FORMATS,
     MOST_CURVES,
     DrawnCurve,
     TimedPoint,
@@ -117,6 +118,14 @@ def _label(curve: Curve) -> str:
 def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
     """Write every figure as PNG, SVG and PDF."""
     return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
+
+
+def remove_earlier_figures(folder: Path, saved: Sequence[Path]) -> None:
+    """Remove what an earlier evaluation drew that this one did not: by their names, so that nobody else's go."""
+    ours = (*_FILE_STEMS.values(), "scales-", "time.", "cost.")
+    for path in folder.glob("*"):
+        if path.suffix[1:] in FIGURE_FORMATS and path.name.startswith(ours) and path not in saved:
+            path.unlink(missing_ok=True)
 
 
 def scale_rates(curve: Curve) -> dict[str, list[float]]:

@@ -130,6 +130,7 @@ def test_effort(run: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         (["--lossless", "--lossy"], "contradicts --lossy; leave one of them out"),
         (["-q", "30", "--target-bpp", "1"], "--target-bpp 1: contradicts --quality"),
         (["--target-psnr", "30", "--target-bpp", "1"], "contradicts --target-bpp"),
+        (["--target-bytes", "9999", "--total", "--effort", "2"], "--total: finds the quality of single passes"),
         (["--target-psnr", "30", "--total"], "--total: needs --target-bytes or --target-bpp"),
         (["--effort", "10"], "--effort 10: must be less than or equal to 9"),
         (["--target-bytes", "0"], "--target-bytes 0: must be greater than or equal to 1"),

@@ -355,6 +355,18 @@ def test_every_preset_of_an_evaluation_is_valid_and_described(name: str) -> None
 
 
 @pytest.mark.slow
+def test_files_of_an_earlier_evaluation_do_not_stay(photographs: Path, tmp_path: Path) -> None:
+    common = ["eval", "--data", str(photographs), "--limit", "1", "-j", "1", "--viewer", "0", "-o", str(tmp_path)]
+    assert main([*common, "-a", "jpeg,webp", "--tables", "csv", "--metrics", "fsim"]) == 0
+    (tmp_path / "figures" / "mine.png").write_bytes(b"mine")
+    before = {path.name for path in tmp_path.rglob("*")}
+    assert main([*common, "-a", "jpeg"]) == 0
+    gone = before - {path.name for path in tmp_path.rglob("*")}
+    assert gone >= {"bd_rate.json", "bd_rate.csv", "rd-fsim.png"}
+    assert "mine.png" not in gone
+
+
+@pytest.mark.slow
 def test_find_quality(photographs: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = str(photographs / "photo.0.png")
     assert main(["find-quality", image, "--target-psnr", "33", "--anchor", "jpeg", "--json"]) == 0

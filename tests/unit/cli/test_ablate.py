@@ -255,3 +255,9 @@ def test_help_names_the_studies(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for name in ("gamma", "scale-weights", "strategy", "balancing", "optimizer", "decomposition", "grid"):
         assert name in out
+
+
+@pytest.mark.parametrize("others", [["--seeds", "5"], ["--set", "optimizer.name=soap"], ["--plan"]])
+def test_a_study_is_shown_as_it_is(others: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablate", "gamma", "--show", *others]) == 2
+    assert f"leave {others[0]} out" in capsys.readouterr().err

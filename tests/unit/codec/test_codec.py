@@ -13,6 +13,7 @@ from PIL import Image
 from hpcmbal.codec.bitstream import Container, read_container, write_container
 from hpcmbal.codec.codec import compress, compress_picture, decompress, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model
+from hpcmbal.codec.files.facts import describe_file
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.core.entropy.segments import Segment
 from hpcmbal.errors import BitstreamError, CheckpointError, DataError, SettingsError
@@ -41,6 +42,43 @@ def test_a_file_decodes_to_the_size_and_the_metadata(tiny: Any, data: bytes, pic
 
 def test_encoding_is_deterministic(tiny: Any, data: bytes, picture: Picture) -> None:
     assert compress_picture(picture, tiny, 80, mode="learned") == data
+
+
+def test_any_kind_of_bytes_is_read(tiny: Any, data: bytes) -> None:
+    whole = decompress(data, model=tiny).tobytes()
+    assert (
+        decompress(memoryview(data), model=tiny).tobytes() == decompress(bytearray(data), model=tiny).tobytes() == whole
+    )
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"quality": "50"}, "quality should be a number. Found '50'"),
+        ({"quality": True}, "quality should be a number. Found True"),
+        ({"effort": 1.5}, "effort should be a number. Found 1.5"),
+        ({"target": 5}, "target should be a Target"),
+        ({"device": "gpu"}, "device=gpu is none"),
+    ],
+)
+def test_choices_of_wrong_types_are_told(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        compress(Image.new("RGB", (70, 70)), **{"mode": "learned"} | choices)
+
+
+@pytest.mark.parametrize("scales", ["1", 4, -1, 1.5])
+def test_scales_are_0_to_3(tiny: Any, data: bytes, scales: Any) -> None:
+    with pytest.raises(SettingsError, match="scales should be 0 to 3"):
+        decompress(data, model=tiny, scales=scales)
+
+
+def test_what_is_cut_off_is_no_part_of_the_container(data: bytes) -> None:
+    whole, cut = (
+        {part["name"]: part["bytes"] for part in describe_file(found)["parts"]} for found in (data, data[:-12])
+    )
+    assert sum(cut.values()) == len(data) - 12
+    assert cut["container"] <= whole["container"]
+    assert cut["incomplete"] > 0
 
 
 def test_quality_changes_the_size(tiny: Any, picture: Picture) -> None:

@@ -119,6 +119,12 @@ def test_targets_are_positive_numbers(value: float) -> None:
         Target("bytes", value)
 
 
+@pytest.mark.parametrize(("kind", "value"), [("foo", 3), ("bytes", "x"), ("psnr", True)])
+def test_targets_of_other_kinds_are_refused(kind: Any, value: Any) -> None:
+    with pytest.raises(SettingsError, match=r"should be (one of bytes, bpp, psnr|a positive number)"):
+        Target(kind, value)
+
+
 def test_models_of_one_rate_have_none(picture: Picture) -> None:
     made = runpy.run_path(str(Path(__file__).parents[2] / "golden" / "tiny_model.py"))
     fixed = CodecModel(made["tiny_model"](made["tiny_variant"](rate_levels=0)), "fixed")

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.ndimage import convolve1d
 from skimage.data import chelsea
 
-from hpcmbal.errors import MissingExtraError, SettingsError
+from hpcmbal.errors import DataError, MissingExtraError, SettingsError
 from hpcmbal.evaluation import extra_metrics as module
 from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.image_codec import measure
@@ -140,3 +140,10 @@ def test_what_is_not_installed_is_named_before_anything_is_coded(monkeypatch: py
         ExtraMetrics(("fsim",))
     with pytest.raises(SettingsError, match=r"No metric 'ssim'. Choose from: ssimulacra2, vmaf"):
         ExtraMetrics(("ssim",))
+
+
+def test_an_image_below_a_metrics_smallest_side_is_named() -> None:
+    metrics = ExtraMetrics(("fsim",))
+    metrics.check_sizes(["a.png"], [(16, 16)])
+    with pytest.raises(DataError, match=r"'fsim' is not defined below 16 pixels a side, and b.png has 300 x 15"):
+        metrics.check_sizes(["a.png", "b.png"], [(16, 16), (300, 15)])
