@@ -109,11 +109,6 @@ def test_previews_are_what_truncated_files_give(tiny: Any, data: bytes, scales: 
     np.testing.assert_array_equal(np.asarray(cut), preview.pixels)
 
 
-def test_scales_are_0_to_3(tiny: Any, data: bytes) -> None:
-    with pytest.raises(SettingsError, match=r"scales should be 0 to 3\. Found 4"):
-        decompress(data, model=tiny, scales=4)
-
-
 @pytest.mark.parametrize("quality", [0, 100.5, float("nan")])
 def test_quality_is_1_to_100(tiny: Any, picture: Picture, quality: float) -> None:
     with pytest.raises(SettingsError, match="quality should be 1 to 100"):
