@@ -62,7 +62,9 @@ def test_a_frame_of_another_size_is_refused(photograph: np.ndarray) -> None:
     assert frame_size(117, 91) == (120, 96)
 
 
-@pytest.mark.parametrize("name", WITH_FFMPEG)
+@pytest.mark.parametrize(
+    "name", [name if name == "vvc" else pytest.param(name, marks=pytest.mark.slow) for name in WITH_FFMPEG]
+)
 def test_real_codecs_round_trip(photograph: np.ndarray, name: str) -> None:
     pytest.importorskip("imageio_ffmpeg", reason="video codecs need the extra 'video'")
     codec = VIDEO_CODECS[name]
