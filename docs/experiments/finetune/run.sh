@@ -23,5 +23,5 @@ done
 hpcmbal compress "$out/pages/held-back" -o "$out/files" --model "$out/encoder" --lossy --skip-existing
 hpcmbal decompress "$out/files" -o "$out/decoded" --skip-existing
 
-# What should learn: 24 trainings of 2,000 steps. The short form of this folder: hpcmbal ablate grid short.yaml ...
+# What should learn: 24 trainings of 2,000 steps. The short form, 500 steps: short/study.yaml with hpcmbal ablate grid.
 hpcmbal ablate finetune --train-data "$data/cid22/train" --eval-data "$data/cid22/val" -o "$out/study"
