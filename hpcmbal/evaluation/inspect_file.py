@@ -11,7 +11,9 @@ from hpcmbal.core.device import choose_device
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.evaluation.inspection import Inspection, inspect_image
 from hpcmbal.evaluation.report.page import fill_page, photo_html
-from hpcmbal.images.image_file import read_rgb
+from hpcmbal.images.file_bytes import read_file
+from hpcmbal.images.image_file import read_picture
+from hpcmbal.images.picture import Picture, rgb_pixels
 from hpcmbal.model_files.find import find_model
 from hpcmbal.plotting.picture_maps import channel_figure, map_figure, strip_figure
 from hpcmbal.plotting.rd_curves import figure_bytes
@@ -54,7 +56,8 @@ def inspect(settings: InspectSettings) -> tuple[Inspection, Path]:
     model_file = find_model(settings.model)
     check_outputs(outputs, [settings.image, model_file], force=settings.force)
     model = load_codec_model(model_file, device=str(choose_device(settings.device)))
-    found = inspect_image(model, read_rgb(settings.image), settings.quality)
+    picture = read_picture(read_file(settings.image), str(settings.image))
+    found = inspect_image(model, rgb_pixels(picture), settings.quality)
     pixels = found.original[..., 0].size
     rates = {name: float(found.bits[name].sum()) / pixels for name in SEGMENTS}
     titles = {name: f"{name}: {rate:.4f} bpp" for name, rate in rates.items()}
@@ -75,8 +78,15 @@ def inspect(settings: InspectSettings) -> tuple[Inspection, Path]:
     for name, data in drawn.items():
         write_bytes(folder / f"{name}.png", data, readable_as=settings.image)
     shown_model = settings.model or model.name
-    write_text(folder / PAGE, _page(settings, shown_model, found, rates, drawn))
+    write_text(folder / PAGE, _page(settings, shown_model + _left_aside(picture), found, rates, drawn))
     return found, folder / PAGE
+
+
+def _left_aside(picture: Picture) -> str:
+    """What of a picture is looked at in another way than `compress` codes it."""
+    parts = ["gray, shown as RGB"] if picture.gray else []
+    parts += ["without its alpha, which takes bytes of its own"] if picture.alpha is not None else []
+    return "".join(f"; {part}" for part in parts)
 
 
 def _page(

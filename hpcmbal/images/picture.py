@@ -91,6 +91,11 @@ def rgb_of(image: Image.Image) -> RgbImage:
     loaded = _loaded(image)
     found = _pixels(loaded, orientation_of(loaded.held), icc_profile_of(loaded.held), [])
     picture = flattened(Picture(found.pixels, found.alpha), WHITE)
+    return rgb_pixels(picture)
+
+
+def rgb_pixels(picture: Picture) -> Bytes2d:
+    """The colours `[height, width, 3]` of a picture, gray ones three times, whatever its alpha."""
     return np.repeat(picture.pixels[:, :, None], 3, axis=2) if picture.gray else picture.pixels
 
 

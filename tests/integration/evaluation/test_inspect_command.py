@@ -84,3 +84,25 @@ def test_the_command_writes_pictures_and_a_page_that_loads_nothing(
     assert page.count("<img") == 4
     assert main(["inspect", str(photo), "-o", str(out)]) == 3
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_colours_under_transparency_are_those_that_are_coded(
+    photograph: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alpha = np.zeros((*SIZE, 1), np.uint8)
+    Image.fromarray(np.concatenate([photograph, alpha], axis=2)).save(tmp_path / "a.png")
+    Image.fromarray(photograph).save(tmp_path / "b.png")
+    told = []
+    for name in ("a", "b"):
+        assert main(["inspect", str(tmp_path / f"{name}.png"), "-o", str(tmp_path / name)]) == 0
+        told.append(capsys.readouterr().out.partition("Page")[0])
+    assert told[0] == told[1]
+    assert "without its alpha" in (tmp_path / "a" / "index.html").read_text(encoding="utf-8")
+
+
+def test_an_animation_is_refused(photograph: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.fromarray(photograph), Image.fromarray(photograph[::-1])]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert main(["inspect", str(tmp_path / "a.gif"), "-o", str(tmp_path / "out")]) == 3
+    assert "has 2 frames" in capsys.readouterr().err
