@@ -192,7 +192,7 @@ def decompress_container(
     device: str = "cpu",
 ) -> Picture:
     """Decode a parsed file; see `decompress`."""
-    if scales not in range(ALL_SCALES + 1):
+    if type(scales) is not int or not 0 <= scales <= ALL_SCALES:
         raise SettingsError(f"{setting('scales')} should be 0 to {ALL_SCALES}. Found {scales!r}.")
     if container.header.lossless:
         return decode_lossless(container)

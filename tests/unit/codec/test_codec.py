@@ -66,7 +66,7 @@ def test_choices_of_wrong_types_are_told(choices: dict[str, Any], message: str) 
         compress(Image.new("RGB", (70, 70)), **{"mode": "learned"} | choices)
 
 
-@pytest.mark.parametrize("scales", ["1", 4, -1, 1.5])
+@pytest.mark.parametrize("scales", ["1", 4, -1, 1.0, True])
 def test_scales_are_0_to_3(tiny: Any, data: bytes, scales: Any) -> None:
     with pytest.raises(SettingsError, match="scales should be 0 to 3"):
         decompress(data, model=tiny, scales=scales)
