@@ -19,7 +19,7 @@ from hpcmbal.evaluation.curves.curve import BPP, PSNR
 from hpcmbal.images.psnr import psnr_db
 
 WITH_FFMPEG = [
-    pytest.param(name, marks=[pytest.mark.slow] if name == "vvc-slow" else []) for name in VIDEO_CODECS if name != "vtm"
+    pytest.param(name, marks=[] if name == "vvc" else [pytest.mark.slow]) for name in VIDEO_CODECS if name != "vtm"
 ]
 
 
@@ -62,9 +62,7 @@ def test_a_frame_of_another_size_is_refused(photograph: np.ndarray) -> None:
     assert frame_size(117, 91) == (120, 96)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "vvc" else pytest.param(name, marks=pytest.mark.slow) for name in WITH_FFMPEG]
-)
+@pytest.mark.parametrize("name", WITH_FFMPEG)
 def test_real_codecs_round_trip(photograph: np.ndarray, name: str) -> None:
     pytest.importorskip("imageio_ffmpeg", reason="video codecs need the extra 'video'")
     codec = VIDEO_CODECS[name]
