@@ -356,6 +356,7 @@ def test_every_preset_of_an_evaluation_is_valid_and_described(name: str) -> None
 
 @pytest.mark.slow
 def test_files_of_an_earlier_evaluation_do_not_stay(photographs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("piq", reason="needs the extra 'metrics'")
     common = ["eval", "--data", str(photographs), "--limit", "1", "-j", "1", "--viewer", "0", "-o", str(tmp_path)]
     assert main([*common, "-a", "jpeg,webp", "--tables", "csv", "--metrics", "fsim"]) == 0
     (tmp_path / "figures" / "mine.png").write_bytes(b"mine")

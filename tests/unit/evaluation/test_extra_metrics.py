@@ -143,6 +143,7 @@ def test_what_is_not_installed_is_named_before_anything_is_coded(monkeypatch: py
 
 
 def test_an_image_below_a_metrics_smallest_side_is_named() -> None:
+    pytest.importorskip("piq", reason="needs the extra 'metrics'")
     metrics = ExtraMetrics(("fsim",))
     metrics.check_sizes(["a.png"], [(16, 16)])
     with pytest.raises(DataError, match=r"'fsim' is not defined below 16 pixels a side, and b.png has 300 x 15"):
