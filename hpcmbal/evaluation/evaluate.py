@@ -188,12 +188,13 @@ def _with_tables(settings: EvalSettings, sets: Sequence[SetResults]) -> Evaluati
     if costs is not None:
         tables["cost"] = costs
     paths: list[Path] = []
-    for name, extension in itertools.product(("bd_rate", "cost"), EXTENSIONS.values()):
-        (settings.folder / f"{name}.{extension}").unlink(missing_ok=True)  # of an earlier evaluation
     for kind in settings.tables:
         for name, table in tables.items():
             paths.append(settings.folder / f"{name}.{EXTENSIONS[kind]}")
             write_text(paths[-1], formatted(table, kind))
+    for name, extension in itertools.product(("bd_rate", "cost"), EXTENSIONS.values()):
+        if (earlier := settings.folder / f"{name}.{extension}") not in paths:
+            earlier.unlink(missing_ok=True)
     return Evaluation(tuple(sets), tuple(paths))
 
 

@@ -94,7 +94,7 @@ def rgb_of(image: Image.Image) -> RgbImage:
     return rgb_pixels(picture)
 
 
-def rgb_pixels(picture: Picture) -> Bytes2d:
+def rgb_pixels(picture: Picture) -> RgbImage:
     """The colours `[height, width, 3]` of a picture, gray ones three times, whatever its alpha."""
     return np.repeat(picture.pixels[:, :, None], 3, axis=2) if picture.gray else picture.pixels
 

@@ -122,7 +122,7 @@ def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
 
 def remove_earlier_figures(folder: Path, saved: Sequence[Path]) -> None:
     """Remove what an earlier evaluation drew that this one did not: by their names, so that nobody else's go."""
-    ours = (*_FILE_STEMS.values(), "scales-", "time.", "cost.")
+    ours = (*(f"{stem}." for stem in _FILE_STEMS.values()), "scales-", "time.", "cost.")
     for path in folder.glob("*"):
         if path.suffix[1:] in FIGURE_FORMATS and path.name.startswith(ours) and path not in saved:
             path.unlink(missing_ok=True)
