@@ -16,6 +16,7 @@ from hpcmbal.ablation.plan.study_size import seed_note, size_notes
 from hpcmbal.ablation.report.outcome import compare_study, write_outcome
 from hpcmbal.ablation.run.cost import Cost, Forecast, forecast, kind_of, measure_costs
 from hpcmbal.ablation.run.execution import steps_of_run
+from hpcmbal.ablation.run.run_watch import StudyWatch
 from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.ablation.run.study_lock import study_lock
 from hpcmbal.ablation.run.study_runner import Inventory, OnRun, run_study, take_inventory
@@ -45,6 +46,7 @@ class PreparedStudy:
         engine: What will do the runs.
         place: The study's folder or URL, as people may see it.
         steps: Optimiser steps of every run, by its name.
+        steps_left: Those that are still to do, by the run's name; only of runs that are not done.
         images: How many images are trained on, and evaluated on.
         size_notes: What the study is too small for.
         forecast: What is left to do will cost; None if nothing is left.
@@ -55,6 +57,7 @@ class PreparedStudy:
     engine: StudyEngine
     place: str
     steps: Mapping[str, int]
+    steps_left: Mapping[str, int]
     images: tuple[int, int]
     size_notes: Sequence[str]
     forecast: Forecast | None
@@ -100,8 +103,8 @@ class StudyView(Protocol):
     def planned(self, prepared: PreparedStudy) -> None:
         """The plan is known; runs begin after this."""
 
-    def running(self, prepared: PreparedStudy, folder: Path) -> AbstractContextManager[OnRun | None]:
-        """Around the runs, in the study's local folder; what it gives is told about each that ends."""
+    def running(self, prepared: PreparedStudy) -> AbstractContextManager[OnRun | None]:
+        """Around the runs; what it gives is told about each that ends."""
 
 
 class SilentView:
@@ -113,9 +116,9 @@ class SilentView:
     def planned(self, prepared: PreparedStudy) -> None:
         """See `StudyView`."""
 
-    def running(self, prepared: PreparedStudy, folder: Path) -> AbstractContextManager[OnRun | None]:
+    def running(self, prepared: PreparedStudy) -> AbstractContextManager[OnRun | None]:
         """See `StudyView`."""
-        del prepared, folder
+        del prepared
         return nullcontext()
 
 
@@ -136,11 +139,11 @@ def ablate(settings: StudySettings, view: StudyView | None = None) -> StudyResul
         KeyboardInterrupt: Ctrl-C; what was running is saved.
     """
     view = view or SilentView()
-    with _opened(settings, view, only_plan=False) as (prepared, storage, folder):
+    with _opened(settings, view, only_plan=False) as (prepared, storage):
         view.planned(prepared)
-        with view.running(prepared, folder) as on_run:
-            records = run_study(prepared.inventory, storage, folder, prepared.engine, on_run)
-        plan = prepared.plan
+        with view.running(prepared) as on_run:
+            records = run_study(prepared.inventory, storage, prepared.engine, on_run)
+        plan, folder = prepared.plan, prepared.inventory.folder
         comparison = compare_study(plan, records)
         written = write_outcome(comparison, plan, prepared.size_notes, folder)
         storage.publish(folder)
@@ -157,7 +160,7 @@ def prepare_study(settings: StudySettings, view: StudyView | None = None) -> Pre
     Raises:
         HpcmbalError: As of `ablate`.
     """
-    with _opened(settings, view or SilentView(), only_plan=True) as (prepared, _, _):
+    with _opened(settings, view or SilentView(), only_plan=True) as (prepared, _):
         return prepared
 
 
@@ -196,7 +199,7 @@ def load_study(settings: StudySettings) -> Study:
 @contextmanager
 def _opened(
     settings: StudySettings, view: StudyView, *, only_plan: bool
-) -> Iterator[tuple[PreparedStudy, StudyStorage, Path]]:
+) -> Iterator[tuple[PreparedStudy, StudyStorage]]:
     plan = plan_study(load_study(settings))
     images = _count_images(plan)  # before a folder is made
     output = settings.output or f"runs/ablate-{plan.study.name}"
@@ -215,7 +218,7 @@ def _opened(
             stack.enter_context(study_lock(folder))
         inventory = take_inventory(plan, folder, retry_failed=settings.retry_failed)
         engine = stack.enter_context(_engine(settings, plan))
-        yield _prepare(inventory, engine, images, without_credentials(output), view), storage, folder
+        yield _prepare(inventory, engine, images, without_credentials(output), view), storage
 
 
 def _count_images(plan: Plan) -> tuple[int, int]:
@@ -229,14 +232,16 @@ def _prepare(
     """Measure a few steps of what is left to do."""
     plan, pending = inventory.plan, inventory.pending
     steps = {run.name: steps_of_run(run, images[0]) for run in plan.runs}
+    begun = StudyWatch(inventory.folder, inventory.begun).steps()
+    left = {run.name: max(0, steps[run.name] - begun.get(run.name, 0)) for run in pending}
     found, costs = None, {}
     if pending:
         view.measuring()
         jobs = min(engine.jobs, len(pending)) if isinstance(engine, LocalEngine) else None
         costs = measure_costs(pending, engine, jobs or 1)
-        found = forecast(pending, [steps[run.name] for run in pending], costs, jobs)
+        found = forecast(pending, [left[run.name] for run in pending], costs, jobs)
     notes = size_notes(plan.study, max(plan.study.horizons, default=max(steps.values())), images[1])
-    return PreparedStudy(inventory, engine, place, steps, images, notes, found, _step_seconds(inventory, costs))
+    return PreparedStudy(inventory, engine, place, steps, left, images, notes, found, _step_seconds(inventory, costs))
 
 
 def _step_seconds(inventory: Inventory, costs: Mapping[str, Cost | str]) -> dict[str, float]:

@@ -145,12 +145,14 @@ class _View:
         show_plan(prepared, only_json=self._only_json, to_stderr=self._to_stderr)
 
     @contextmanager
-    def running(self, prepared: PreparedStudy, folder: Path) -> Iterator[OnRun | None]:
+    def running(self, prepared: PreparedStudy) -> Iterator[OnRun | None]:
         from hpcmbal.cli.study_progress import build_progress
 
-        pending = prepared.inventory.pending
-        self._runs, self._pending = len(prepared.plan.runs), len(pending)
-        with build_progress(folder, pending, prepared.steps, to_stderr=self._to_stderr) as self.progress:
+        inventory = prepared.inventory
+        self._runs, self._pending = len(prepared.plan.runs), len(inventory.pending)
+        with build_progress(
+            inventory.folder, inventory.pending, prepared.steps, to_stderr=self._to_stderr
+        ) as self.progress:
             yield self.progress.record
 
     @property

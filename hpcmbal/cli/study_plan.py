@@ -86,9 +86,8 @@ def _summary(prepared: PreparedStudy) -> list[str]:
         return lines
     lines += _forecast_lines(prepared.forecast, prepared.engine)
     lines += [f"Not measured: {run.name}: {reason}" for run, reason in prepared.forecast.unknown]
-    started = sum(progress == "started" for progress in inventory.progress)
-    if started:
-        lines.append(f"Begun before: {started}; they go on from their last checkpoints, so it will take less.")
+    if inventory.begun:
+        lines.append(f"Begun before: {len(inventory.begun)}; they go on from their last checkpoints.")
     return lines
 
 
@@ -97,7 +96,7 @@ def _left_text(prepared: PreparedStudy) -> str:
     if not pending:
         failed = prepared.inventory.count_failed
         return f"All {len(runs)} runs are done" + (f", {failed} of them failed" if failed else "") + "."
-    steps = sum(prepared.steps[run.name] for run in pending)
+    steps = sum(prepared.steps_left.values())
     return f"To do: {len(pending)} of {len(runs)} runs, {steps:,} steps."
 
 
@@ -132,6 +131,7 @@ def _json(prepared: PreparedStudy) -> dict[str, object]:
                 "key": run.key,
                 "folder": str(run.folder),
                 "steps": prepared.steps[run.name],
+                "steps_left": prepared.steps_left.get(run.name, 0),
                 "progress": str(progress),
             }
             for run, progress in zip(prepared.plan.runs, prepared.inventory.progress, strict=True)

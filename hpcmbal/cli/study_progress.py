@@ -61,8 +61,9 @@ class StudyProgress:
         self.ended = 0
         self._console, self._watch, self._totals = console, watch, totals
         self._ended: set[str] = set()
-        self._first_steps: int | None = None
-        self._started_at = self._spoke_at = time.monotonic()
+        self._before: int | None = None
+        self._since: tuple[float, int] | None = None
+        self._spoke_at = time.monotonic()
         self._display = _Display(console, totals) if console.is_terminal and totals else None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._look, name="study-progress", daemon=True)
@@ -109,17 +110,21 @@ class StudyProgress:
                 self._line(sum(done.values()))
 
     def _line(self, done: int) -> None:
-        """A plain line now and then; what an earlier call had done does not count towards the speed."""
-        if self._first_steps is None:
-            self._first_steps, self._started_at = done, time.monotonic()
+        """A plain line now and then, with the speed since this call's first steps were seen."""
         now = time.monotonic()
+        if self._before is None:
+            self._before = done
+        elif self._since is None and done != self._before:
+            self._since = now, done
         if now - self._spoke_at < LINE_SECONDS:
             return
         self._spoke_at = now
         total = sum(self._totals.values())
-        speed = (done - self._first_steps) / max(now - self._started_at, 1e-9)
-        left = f"{clock_text((total - done) / speed)} left" if speed > 0 else "time left unknown"
-        self._say(f"step {done:,}/{total:,} of all runs  {speed:.2f} steps/s  {left}")
+        told = f"step {done:,}/{total:,} of all runs"
+        if self._since is not None and done > self._since[1]:
+            speed = (done - self._since[1]) / (now - self._since[0])
+            told += f"  {speed:.2f} steps/s  {clock_text((total - done) / speed)} left"
+        self._say(told)
 
     def _say(self, text: str) -> None:
         self._console.print(message(text), markup=False, soft_wrap=True)

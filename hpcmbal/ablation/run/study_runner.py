@@ -26,11 +26,13 @@ class Inventory:
 
     Attributes:
         plan: The study's runs.
+        folder: The study as a local folder, from `storage.study_folder()`.
         progress: Of each run, in the order of the plan.
         retry_failed: Whether failed runs count as left to do.
     """
 
     plan: Plan
+    folder: Path
     progress: tuple[RunStage, ...]
     retry_failed: bool = False
 
@@ -39,6 +41,11 @@ class Inventory:
         """The runs that are left to do, in the order of the plan."""
         done = {RunStage.RECORDED} if self.retry_failed else {RunStage.RECORDED, RunStage.FAILED}
         return [run for run, found in zip(self.plan.runs, self.progress, strict=True) if found not in done]
+
+    @property
+    def begun(self) -> list[PlannedRun]:
+        """Those that go on from a checkpoint."""
+        return [run for run, found in zip(self.plan.runs, self.progress, strict=True) if found is RunStage.STARTED]
 
     @property
     def count_failed(self) -> int:
@@ -62,11 +69,11 @@ def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> I
     if problems:
         others = f" The same holds for {len(problems) - 1} more of its runs." if problems[1:] else ""
         raise SettingsError(problems[0] + others)
-    return Inventory(plan, tuple(progress), retry_failed)
+    return Inventory(plan, folder, tuple(progress), retry_failed)
 
 
 def run_study(
-    inventory: Inventory, storage: StudyStorage, folder: Path, engine: Engine, on_run: OnRun | None = None
+    inventory: Inventory, storage: StudyStorage, engine: Engine, on_run: OnRun | None = None
 ) -> list[RunRecord]:
     """Do the runs that are left, and return the records of all, in the order of the plan.
 
@@ -75,7 +82,6 @@ def run_study(
     Args:
         inventory: From `take_inventory`.
         storage: Where the study lives.
-        folder: The study as a local folder, from `storage.study_folder()`.
         engine: Does the runs.
         on_run: Called in this process for every run that ended.
 
@@ -83,9 +89,9 @@ def run_study(
         KeyboardInterrupt: Ctrl-C; what was running is saved.
         HpcmbalError: Something that would stop every run, such as a full disk.
     """
+    folder, pending = inventory.folder, inventory.pending
     write_study(inventory.plan, folder)
     storage.publish(folder)
-    pending = inventory.pending
 
     def on_result(index: int, result: tuple[RunRecord, ...] | Lost) -> None:
         run = pending[index]

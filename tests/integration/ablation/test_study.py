@@ -48,7 +48,7 @@ if __name__ == "__main__":
     plan, folder = plan_study(read_study(Path(sys.argv[1]))), Path(sys.argv[2])
     folder.mkdir(exist_ok=True)
     with study_lock(folder):
-        run_study(take_inventory(plan, folder), LocalStorage(folder), folder, LocalEngine(jobs=2, threads=1))
+        run_study(take_inventory(plan, folder), LocalStorage(folder), LocalEngine(jobs=2, threads=1))
 """
 
 

@@ -71,7 +71,6 @@ def test_a_node_dies_and_no_run_is_lost_or_counted_twice(cluster: Any, plan: Pla
         records = run_study(
             take_inventory(plan, folder),
             storage,
-            folder,
             engine,
             lambda run, records: ended.append((run.arm, run.lmbda, run.seed)),
         )
@@ -87,7 +86,7 @@ def test_a_node_dies_and_no_run_is_lost_or_counted_twice(cluster: Any, plan: Pla
     assert not list(place.rglob("*.partial"))
 
     alone = tmp_path / "alone"
-    local = run_study(take_inventory(plan, alone), LocalStorage(alone), alone, LocalEngine(1, threads=1))
+    local = run_study(take_inventory(plan, alone), LocalStorage(alone), LocalEngine(1, threads=1))
     assert [without_time(record) for record in records] == [without_time(record) for record in local]
 
 

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 import hpcmbal
+from hpcmbal.ablation.run import study_runner
 from hpcmbal.ablation.run.cost import Cost, measure_cost
+from hpcmbal.ablation.run.execution import RunStage
 from hpcmbal.ablation.run.record_file import write_records
 from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.ablation.session import PreparedStudy, prepare_study
 from hpcmbal.engines.local import LocalEngine
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings.study import StudySettings
+from hpcmbal.training.trackers import log_of
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +59,24 @@ def test_a_plan_from_python_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_counts_only_the_steps_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = StudySettings(study="gamma", seeds=1, max_steps=50, output="out")
+    whole = prepare_study(settings)
+    begun, unsaved, _ = whole.plan.runs
+    for run in (begun, unsaved):
+        log = log_of(tmp_path / "out" / run.folder)
+        log.parent.mkdir(parents=True)
+        log.write_text('{"step": 20}\n', encoding="utf-8")
+    stages = {begun.name: RunStage.STARTED}
+    monkeypatch.setattr(study_runner, "progress_of", lambda run, folder: stages.get(run.name, RunStage.NEW))
+    rest = prepare_study(settings)
+    assert list(whole.steps_left.values()) == [50, 50, 50]
+    assert list(rest.steps_left.values()) == [30, 50, 50]
+    assert whole.forecast is not None
+    assert rest.forecast is not None
+    assert whole.forecast.machine_seconds - rest.forecast.machine_seconds == pytest.approx(20 * 0.1)
+
+
 def test_a_view_is_told_of_the_plan_before_anything_runs() -> None:
     from contextlib import nullcontext
 
@@ -68,7 +89,7 @@ def test_a_view_is_told_of_the_plan_before_anything_runs() -> None:
         def planned(self, prepared: PreparedStudy) -> None:
             told.append(f"planned {len(prepared.inventory.pending)}")
 
-        def running(self, prepared: PreparedStudy, folder: Path) -> Any:
+        def running(self, prepared: PreparedStudy) -> Any:
             return nullcontext(lambda run, records: told.append(run.name))
 
     hpcmbal.ablate(StudySettings(study="gamma", seeds=1, output="out"), View())

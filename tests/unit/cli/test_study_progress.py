@@ -86,3 +86,21 @@ def test_nothing_to_do_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with StudyProgress(Console(file=stream, force_terminal=True), Watch("x"), {}):
         pass
     assert stream.getvalue() == ""
+
+
+def test_the_speed_leaves_out_what_was_done_before_and_the_start(
+    runs: tuple[PlannedRun, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    progress = StudyProgress(Console(file=stream, width=100), Watch("a"), {run.name: 50 for run in runs})
+    clock = iter((0.0, 100.0, 131.0, 135.0, 171.0))
+    monkeypatch.setattr(study_progress.time, "monotonic", lambda: next(clock))
+    progress._spoke_at = -30.0
+    for done in (40, 40, 50, 52, 90):
+        progress._line(done)
+    assert stream.getvalue().splitlines() == [
+        "step 40/100 of all runs",
+        "step 40/100 of all runs",
+        "step 50/100 of all runs",
+        "step 90/100 of all runs  1.00 steps/s  0:10 left",
+    ]

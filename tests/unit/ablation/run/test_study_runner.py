@@ -65,7 +65,7 @@ class Fake:
 
 
 def finish(plan: Plan, folder: Path, engine: Fake, **options: bool) -> list[RunRecord]:
-    return run_study(take_inventory(plan, folder, **options), LocalStorage(folder), folder, engine)
+    return run_study(take_inventory(plan, folder, **options), LocalStorage(folder), engine)
 
 
 def test_records_come_in_the_order_of_the_plan_whatever_the_engine_did(plan: Plan, tmp_path: Path) -> None:
@@ -126,7 +126,6 @@ def test_every_ended_run_is_told_once(plan: Plan, tmp_path: Path) -> None:
     run_study(
         take_inventory(plan, tmp_path),
         LocalStorage(tmp_path),
-        tmp_path,
         Fake(),
         lambda run, records: told.append((run.name, records[0].status)),
     )
