@@ -15,8 +15,8 @@ from hpcmbal.images.file_bytes import read_file
 from hpcmbal.images.image_file import read_picture
 from hpcmbal.images.picture import Picture, rgb_pixels
 from hpcmbal.model_files.find import find_model
+from hpcmbal.plotting.figure_file import figure_bytes
 from hpcmbal.plotting.picture_maps import channel_figure, map_figure, strip_figure
-from hpcmbal.plotting.rd_curves import figure_bytes
 from hpcmbal.settings.inspection import InspectSettings
 from hpcmbal.visible_text import visible
 

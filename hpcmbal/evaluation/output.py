@@ -18,10 +18,10 @@ from hpcmbal.evaluation.report.figures import (
     draw_figures,
     further_figures,
     remove_earlier_figures,
-    save_figures,
 )
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
+from hpcmbal.plotting.figure_file import save_figures
 from hpcmbal.visible_text import visible
 
 RESULTS_FILE, CSV_FILE, BD_FILE, REPORT_FILE = "results.json", "results.csv", "bd_rate.json", "report.html"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpcmbal.plotting.labels import figure_label
-from hpcmbal.plotting.style import QUIET, ArmLook, empty_figure, figure_style
+from hpcmbal.plotting.style import QUIET, ArmLook, empty_figure, figure_style, plain_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -122,7 +122,7 @@ def _draw(axes: Axes, panel: BandPanel, looks: dict[str, ArmLook]) -> None:
     if panel.logarithmic_steps:
         _mark_steps(axes, sorted({step for band in panel.bands.values() for step in band.steps}))
     if panel.logarithmic:
-        axes.set_yscale("log")
+        plain_logarithmic(axes.yaxis)
         _cut_beginning(axes, list(panel.bands.values()))
     axes.set_title(panel.title, fontsize=10, loc="left")
     axes.grid(visible=True, which="both", alpha=0.25)
@@ -137,8 +137,6 @@ def _mark_steps(axes: Axes, steps: Sequence[float]) -> None:
 
 
 def _cut_beginning(axes: Axes, bands: Sequence[Band]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     early = [
         value
         for band in bands
@@ -147,9 +145,6 @@ def _cut_beginning(axes: Axes, bands: Sequence[Band]) -> None:
     ]
     low = min(value for band in bands for value in band.low if value > 0)
     axes.set_ylim(0.92 * low, 1.05 * max(early))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(figure: Figure, axes: Sequence[Axes], note: str) -> None:

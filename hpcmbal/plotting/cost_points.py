@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.rd_curves import COLOURS, MARKERS
-from hpcmbal.plotting.style import INK, empty_figure, figure_style
+from hpcmbal.plotting.style import INK, empty_figure, figure_style, plain_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,12 +51,7 @@ def cost_figure(panels: Mapping[str, Sequence[CostPoint]], anchor: str, title: s
 
 
 def _draw(axes: Axes, points: Sequence[CostPoint], labels: Sequence[str]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plain_logarithmic(axes.xaxis)
     axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
     middle = sorted(point.cost for point in points)[len(points) // 2]
     for point in points:

@@ -8,11 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpcmbal.atomic_file import check_outputs, replacement, write_text
+from hpcmbal.atomic_file import check_outputs, write_text
 from hpcmbal.core.balance.adaptive_gamma import AdaptiveMultipliers, adaptive_limits
 from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, checked_gammas, schedule_multipliers
 from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
+from hpcmbal.plotting.figure_file import save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def plot_gammas(settings: PlotGammasSettings) -> list[GammaRow]:
     check_outputs(outputs, force=settings.force)
     initial, epochs = (settings.gamma_s1, settings.gamma_s2, settings.gamma_s3), settings.epochs
     rows = key_values(initial, epochs)
-    save_gamma_figure(gamma_figure(initial, epochs), settings.output)
+    save_figure(gamma_figure(initial, epochs), settings.output)
     if settings.csv is not None:
         write_csv(rows, epochs, settings.csv)
     return rows
@@ -140,16 +141,6 @@ def gamma_figure(initial: Sequence[float], epochs: int) -> Figure:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, handlelength=3.2)
         return figure
-
-
-def save_gamma_figure(figure: Figure, path: Path) -> None:
-    """Write the figure in the format of the path's suffix, .png, .svg or .pdf. The same figure gives the same bytes."""
-    import matplotlib as mpl
-
-    extension = path.suffix[1:].lower()
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
-    with replacement(path) as file, mpl.rc_context({"svg.hashsalt": "hpcmbal"}):
-        figure.savefig(file, format=extension, dpi=160, metadata=metadata)
 
 
 def adaptive_example(epochs: int) -> list[tuple[float, float, float]]:

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpcmbal.plotting.labels import figure_label
-from hpcmbal.plotting.rd_curves import SCALE_COLOURS
-from hpcmbal.plotting.style import empty_figure, figure_style
+from hpcmbal.plotting.style import SCALE_COLOURS, empty_figure, figure_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

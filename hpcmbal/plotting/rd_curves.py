@@ -6,17 +6,13 @@ darker orange that can be read as text, and every curve has a marker and a line 
 
 from __future__ import annotations
 
-import io
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hpcmbal.atomic_file import write_bytes
 from hpcmbal.plotting.labels import figure_label
-from hpcmbal.plotting.style import empty_figure, figure_style
+from hpcmbal.plotting.style import SCALE_COLOURS, empty_figure, figure_style, plain_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,9 +31,7 @@ LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     (0, (1, 3)),
     (0, (8, 2)),
 )
-SCALE_COLOURS = {"z": "#000000", "s1": "#D55E00", "s2": "#56B4E9", "s3": "#009E73"}
 SCALE_HATCHES = {"z": "", "s1": "//", "s2": "..", "s3": "xx"}
-FIGURE_FORMATS = ("png", "svg", "pdf")
 
 _LABEL_WIDTH = 26
 """Letters of a label's line; longer names are wrapped."""
@@ -157,37 +151,12 @@ def time_figure(points: Sequence[TimedPoint], title: str = "") -> Figure:
                 alpha=0.8,
                 label=_wrapped(label),
             )
-        _log_axes(axes)
+        plain_logarithmic(axes.xaxis, axes.yaxis)
         _finish(axes, "Rate (bits per pixel)", "Encoding + decoding (s per image)", title)
         figure.legend(
             fontsize=8, loc="outside right upper", title="larger: higher PSNR", title_fontsize=8, frameon=False
         )
         return figure
-
-
-def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FIGURE_FORMATS) -> list[Path]:
-    """Write `stem` with each format's extension (the name may hold dots), and return the paths."""
-    paths = [stem.with_name(f"{stem.name}.{extension}") for extension in formats]
-    for path, extension in zip(paths, formats, strict=True):
-        write_bytes(path, figure_bytes(figure, extension))
-    return paths
-
-
-def figure_bytes(figure: Figure, extension: str) -> bytes:
-    """The figure as a file of that format; the same figure gives the same bytes. PDFs embed their fonts as TrueType."""
-    import matplotlib as mpl
-
-    stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "hpcmbal", "pdf.fonttype": 42}), warnings.catch_warnings():
-        # Names may be in any script; what the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        warnings.filterwarnings("ignore", message="constrained_layout not applied")  # a picture of one row
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(extension)
-        if figure.get_layout_engine() is not None:  # laid out once, not for each file again
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
-        figure.savefig(stream, format=extension, dpi=160, metadata=metadata)
-    return stream.getvalue()
 
 
 def _check_count(labels: Sequence[str]) -> None:
@@ -285,18 +254,6 @@ def _focus(axes: Axes, curves: Sequence[DrawnCurve]) -> None:
 
 def _wrapped(label: str) -> str:
     return "\n".join(textwrap.wrap(figure_label(label), _LABEL_WIDTH, break_on_hyphens=True))
-
-
-def _log_axes(axes: Axes) -> None:
-    """Both logarithmic, with 0.2 and 50 beside the ticks in place of powers of ten."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.set_minor_formatter(NullFormatter())
 
 
 def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:

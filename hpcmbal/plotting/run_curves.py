@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from hpcmbal.atomic_file import check_outputs, replacement
+from hpcmbal.atomic_file import check_outputs
 from hpcmbal.errors import DataError
+from hpcmbal.plotting.figure_file import save_figure
 from hpcmbal.plotting.labels import figure_label
-from hpcmbal.plotting.style import empty_figure, figure_style
+from hpcmbal.plotting.style import SCALE_COLOURS, empty_figure, figure_style, plain_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, which colour-blind people can tell apart; dashes tell lines apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
+LEAST_SPAN = 0.01
+"""Of a linear axis, as a share of its values."""
 SMOOTHING_POINTS = 30
 """Training losses are averaged over windows of 1/30 of the run: crops differ in J by a factor of ten."""
 
@@ -50,19 +53,19 @@ BALANCE_PANELS = (
     Panel("Effective lambda", "lmbda_eff"),
 )
 LINE_COLOURS = {
-    "distortion": "#0072B2",
-    "bpp": "#E69F00",
-    "s1_distortion": "#0072B2",
-    "s1_bpp": "#56B4E9",
-    "s2_distortion": "#D55E00",
-    "s2_bpp": "#E69F00",
-    "s3_bpp": "#009E73",
-    "s1": "#0072B2",
-    "s2": "#D55E00",
-    "s3": "#009E73",
+    "distortion": "#000000",
+    "bpp": "#7F7F7F",
+    "s1_distortion": SCALE_COLOURS["s1"],
+    "s1_bpp": "#E69F00",
+    "s2_distortion": "#0072B2",
+    "s2_bpp": SCALE_COLOURS["s2"],
+    "s3_bpp": SCALE_COLOURS["s3"],
+    **SCALE_COLOURS,
 }
 """A task, or a scale, has one colour in all panels; those of one scale are akin."""
 TASK_NAMES = ("distortion", "bpp", "s1_distortion", "s1_bpp", "s2_distortion", "s2_bpp", "s3_bpp")
+
+SECONDS = "time/seconds"
 
 Log = Sequence[Mapping[str, Any]]
 
@@ -81,7 +84,7 @@ def run_figure(runs: Mapping[str, Log]) -> Figure:
         for index, (name, log) in enumerate(runs.items()):
             label = "" if len(runs) == 1 else f"{figure_label(name, 40)}, "
             _draw_j(axes[0, 0], log, "step", label, index)
-            _draw_j(axes[0, 1], log, "time/seconds", label, index)
+            _draw_j(axes[0, 1], log, SECONDS, label, index)
         for axis, label in zip(axes[0], ("steps", "seconds"), strict=True):
             axis.set(xlabel=label, ylabel="J (bpp + λ·255²·MSE)")
             _logarithmic(axis)
@@ -96,12 +99,24 @@ def run_figure(runs: Mapping[str, Log]) -> Figure:
 
 
 def series(log: Log, name: str, x: str = "step") -> tuple[list[float], list[float]]:
-    """Values of a metric and where they lie, without those that are missing or not finite."""
-    points = [(line[x], line[name]) for line in log if _is_number(line.get(name)) and _is_number(line.get(x))]
-    return [point[0] for point in points], [point[1] for point in points]
+    """Values of a metric and where they lie, without those that are missing or not finite.
+
+    Seconds begin anew where a training was resumed; here they go on.
+    """
+    where, values, before, last = [], [], 0.0, 0.0
+    for line in log:
+        place = line.get(x)
+        if not _is_number(place):
+            continue
+        if x == SECONDS:
+            before, last = before + (last if place < last else 0.0), place
+        if _is_number(line.get(name)):
+            where.append(before + place)
+            values.append(line[name])
+    return where, values
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -147,25 +162,30 @@ def _draw_panel(axis: Axes, log: Log, panel: Panel) -> None:
         where, values = series(log, name)
         if panel.logarithmic:
             values = smoothed(values, max(1, len(values) // SMOOTHING_POINTS))
-        label = name.removeprefix(panel.prefix) or name
+        label = name.removeprefix(panel.prefix) if panel.prefix.endswith("/") else name
         colour = LINE_COLOURS.get(label, COLOURS[index % len(COLOURS)])
         axis.plot(where, values, DASHES[index % len(DASHES)], color=colour, label=figure_label(label))
     axis.set(title=panel.title, xlabel="steps")
     if panel.logarithmic:
         _logarithmic(axis)
+    else:
+        _give_room(axis)
     axis.grid(alpha=0.3)
     _legend_outside(axis)
 
 
 def _logarithmic(axis: Axes) -> None:
-    """With 0.2 and 50 beside the ticks in place of powers of ten, which would be mathematics."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    plain_logarithmic(axis.yaxis)
     axis.grid(alpha=0.3, which="both")
+
+
+def _give_room(axis: Axes) -> None:
+    """What stays as it is looks so: rounding errors do not fill the axis."""
+    low, high = axis.get_ylim()
+    least = LEAST_SPAN * max(abs(low), abs(high))
+    if high - low < least:
+        axis.set_ylim((low + high - least) / 2, (low + high + least) / 2)
+    axis.ticklabel_format(axis="y", useOffset=False)
 
 
 def _legend_outside(axis: Axes) -> None:
@@ -194,6 +214,5 @@ def plot_run(settings: PlotRunSettings) -> list[str]:
         raise DataError(f"The runs {', '.join(names)} are one and the same. Name each once.")
     check_outputs([settings.output], paths, force=settings.force)
     figure = run_figure({name: read_log(path) for name, path in zip(names, paths, strict=True)})
-    with replacement(settings.output) as file:
-        figure.savefig(file, format=settings.output.suffix[1:].lower(), dpi=120)
+    save_figure(figure, settings.output)
     return names

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from matplotlib.axis import XAxis, YAxis
     from matplotlib.figure import Figure
 
+SCALE_COLOURS = {"z": "#000000", "s1": "#D55E00", "s2": "#56B4E9", "s3": "#009E73"}
+"""One colour for a scale in all figures; neighbours differ in gray too."""
 ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 """Okabe and Ito, "Color universal design", 2008, without black, which is the reference's."""
 ARM_DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ((0, (6, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1.5, 1)), "-")
@@ -73,3 +76,14 @@ def empty_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain_logarithmic(*axes: XAxis | YAxis) -> None:
+    """Make axes logarithmic, with 0.2 and 50 beside the ticks in place of powers of ten, which would be mathematics."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    for axis in axes:
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())

@@ -23,8 +23,8 @@ from hpcmbal.ablation.report.study_logs import (
 )
 from hpcmbal.plotting.arm_curves import ArmPoint, arm_curve_figure
 from hpcmbal.plotting.bands import Band, BandPanel, Series, band_figure, band_over_runs
+from hpcmbal.plotting.figure_file import save_figures
 from hpcmbal.plotting.intervals import IntervalRow, interval_figure
-from hpcmbal.plotting.rd_curves import save_figure
 from hpcmbal.plotting.style import ArmLook, arm_looks
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def draw_study_figures(comparison: StudyComparison, logs: StudyLogs) -> dict[str
 
 def save_study_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
     """Write every figure as PNG and SVG."""
-    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name, FORMATS)]
+    return save_figures(figures, folder, FORMATS)
 
 
 def _over_steps(comparison: StudyComparison, looks: dict[str, ArmLook]) -> Figure | None:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS, FILE_BYTES, SCALE_KEYS
 from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_METRICS, Curve, role_of
 from hpcmbal.plotting.cost_points import CostPoint, cost_figure
+from hpcmbal.plotting.figure_file import FIGURE_FORMATS
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.rd_curves import (
-    FIGURE_FORMATS,
     MOST_CURVES,
     DrawnCurve,
     TimedPoint,
     rd_figure,
-    save_figure,
     scale_rate_figure,
     time_figure,
 )
@@ -113,11 +112,6 @@ def _label(curve: Curve) -> str:
     codec = curve.meta.get("codec")
     halved = isinstance(codec, dict) and (codec.get("chroma") == "4:2:0" or codec.get("codec") == "webp")
     return f"{curve.name} (4:2:0)" if halved else curve.name
-
-
-def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
-    """Write every figure as PNG, SVG and PDF."""
-    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
 
 
 def remove_earlier_figures(folder: Path, saved: Sequence[Path]) -> None:

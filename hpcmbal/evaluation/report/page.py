@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from hpcmbal.plotting.rd_curves import figure_bytes
+from hpcmbal.plotting.figure_file import figure_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

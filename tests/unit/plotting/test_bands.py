@@ -9,8 +9,8 @@ import pytest
 
 from hpcmbal.plotting.arm_curves import ArmPoint, arm_curve_figure
 from hpcmbal.plotting.bands import BandPanel, band_figure, band_over_runs
+from hpcmbal.plotting.figure_file import figure_bytes
 from hpcmbal.plotting.intervals import IntervalRow, interval_figure
-from hpcmbal.plotting.rd_curves import figure_bytes
 from hpcmbal.plotting.style import REFERENCE_LOOK, arm_looks
 
 

@@ -9,7 +9,8 @@ import pytest
 from hpcmbal.cli.app import main
 from hpcmbal.core.balance.gamma import PHASES, STRATEGIES
 from hpcmbal.errors import SettingsError
-from hpcmbal.plotting.gammas import gamma_figure, key_epochs, key_values, save_gamma_figure
+from hpcmbal.plotting.figure_file import save_figure
+from hpcmbal.plotting.gammas import gamma_figure, key_epochs, key_values
 from hpcmbal.settings.pictures import PlotGammasSettings
 
 INITIAL = (0.008, 0.006, 0.004)
@@ -49,7 +50,7 @@ def test_the_suffix_chooses_the_format_and_equal_figures_have_equal_bytes(tmp_pa
     contents = []
     for name in ("a", "b"):
         path = tmp_path / "new folder" / f"{name}{suffix}"
-        save_gamma_figure(gamma_figure((0.0, 0.5, 1e-6), 30), path)
+        save_figure(gamma_figure((0.0, 0.5, 1e-6), 30), path)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
     assert contents[0].startswith(MAGIC[suffix])

@@ -12,14 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
+from hpcmbal.plotting.figure_file import FIGURE_FORMATS, figure_bytes, save_figures
 from hpcmbal.plotting.rd_curves import (
-    FIGURE_FORMATS,
     MOST_CURVES,
     DrawnCurve,
     TimedPoint,
-    figure_bytes,
     rd_figure,
-    save_figure,
     scale_rate_figure,
     time_figure,
 )
@@ -73,9 +71,8 @@ def test_the_figure_is_about_the_models_rates() -> None:
 
 
 def test_names_keep_their_dots(tmp_path: Path) -> None:
-    paths = save_figure(
-        time_figure([TimedPoint("a", 0.1, 0.5, 30.0), TimedPoint("b", 2.0, 0.1, 28.0)]), tmp_path / "run.v1.2"
-    )
+    figure = time_figure([TimedPoint("a", 0.1, 0.5, 30.0), TimedPoint("b", 2.0, 0.1, 28.0)])
+    paths = save_figures({"run.v1.2": figure}, tmp_path)
     assert [path.name for path in paths] == ["run.v1.2.png", "run.v1.2.svg", "run.v1.2.pdf"]
     assert min(Image.open(io.BytesIO(paths[0].read_bytes())).size) > 500
 
