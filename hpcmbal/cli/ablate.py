@@ -79,10 +79,10 @@ def ablate_command(
     retry_failed: Annotated[bool, _option("retry_failed", panel=None)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write plan or results to standard output as JSON.")] = False,
     jobs: Annotated[str | None, _option("jobs", "-j", metavar="N", panel=None)] = None,
-    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=CLUSTER)] = None,
+    engine: Annotated[str | None, _option("engine", panel=CLUSTER)] = None,
     address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=CLUSTER)] = None,
-    cpus_per_run: Annotated[str | None, _option("cpus_per_run", metavar="NUMBER", panel=CLUSTER)] = None,
-    gpus_per_run: Annotated[str | None, _option("gpus_per_run", metavar="NUMBER", panel=CLUSTER)] = None,
+    cpus_per_run: Annotated[str | None, _option("cpus_per_run", panel=CLUSTER)] = None,
+    gpus_per_run: Annotated[str | None, _option("gpus_per_run", panel=CLUSTER)] = None,
 ) -> None:
     """Train arms that differ in one thing, with the same seeds and batches, and compare them in pairs.
 

@@ -40,7 +40,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "decompress": LazyCommand("hpcmbal.cli.decompress", "Decompress .hpcm files to images."),
     "info": LazyCommand("hpcmbal.cli.info", "Show what a compressed file says about itself."),
     "train": LazyCommand("hpcmbal.cli.train", "Train a model."),
-    "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a checkpoint makes of it."),
+    "reconstruct": LazyCommand("hpcmbal.cli.reconstruct", "Show a photo beside what a model makes of it."),
     "inspect": LazyCommand("hpcmbal.cli.inspect", "Show where a model spends its bits on a photo, and where it errs."),
     "ablate": LazyCommand("hpcmbal.cli.ablate", "Compare variants of a training: seeds, intervals, a verdict."),
     "eval": LazyCommand("hpcmbal.cli.eval", "Measure models and other codecs: curves, BD-rates, a report."),
@@ -49,7 +49,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "plot-gammas": LazyCommand("hpcmbal.cli.plot_gammas", "Draw the gamma strategies."),
     "presets": LazyCommand("hpcmbal.cli.presets", "List, show and check training recipes."),
     "plugins": LazyCommand("hpcmbal.cli.plugins", "Show what installed packages add."),
-    "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a checkpoint."),
+    "import-checkpoint": LazyCommand("hpcmbal.cli.import_checkpoint", "Turn released HPCM weights into a model file."),
     "export-checkpoint": LazyCommand("hpcmbal.cli.export_checkpoint", "Write weights as CompressAI's tools read them."),
     "export-onnx": LazyCommand("hpcmbal.cli.export_onnx", "Write a model's networks as ONNX files."),
 }

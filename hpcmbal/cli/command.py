@@ -67,10 +67,28 @@ def field_option(
     panel: str | None = None,
     words: Words | None = None,
 ) -> Any:
-    """The option of a setting, for commands that list theirs; its help is the field's description."""
-    text, complete = kind.model_fields[field].description, None if words is None else completing(words)
+    """The option of a setting: help, default, choices and kind of value are those of its field.
+
+    Args:
+        kind: The command's settings.
+        field: The setting.
+        short: Short options, such as `-q`.
+        metavar: What stands for the value in the help; if not given, what its type says.
+        panel: The group of options in the help.
+        words: Words that may follow, for the shell; of a choice they are known.
+    """
+    info = kind.model_fields[field]
+    choices = _choices(info.annotation)
+    words = words or ((lambda _: choices) if choices else None)
+    if info.annotation is not bool:
+        metavar = metavar or _metavar(info.annotation, choices)
     return typer.Option(
-        str(option_of(field)), *short, metavar=metavar, help=text, rich_help_panel=panel, autocompletion=complete
+        str(option_of(field)),
+        *short,
+        metavar=metavar,
+        help=_help(info),
+        rich_help_panel=panel,
+        autocompletion=None if words is None else completing(words),
     )
 
 
@@ -130,26 +148,19 @@ def _parameters(kind: type[CommandSettings], looks: Mapping[str, Look]) -> list[
         kind.model_fields,
         key=lambda name: (not looks.get(name, Look()).argument, name != "output", name not in kind.__annotations__),
     )
-    return [_parameter(name, kind.model_fields[name], looks.get(name, Look())) for name in names]
+    return [_parameter(kind, name, looks.get(name, Look())) for name in names]
 
 
-def _parameter(name: str, field: FieldInfo, look: Look) -> inspect.Parameter:
+def _parameter(settings: type[CommandSettings], name: str, look: Look) -> inspect.Parameter:
+    field = settings.model_fields[name]
     several, switch = _takes_several(field.annotation), field.annotation is bool
     kind: Any = bool if switch else list[str] if several else str
-    text = _help(field.description or "", field.default, required=field.is_required())
-    choices = _choices(field.annotation)
-    complete = look.complete or ((lambda _: choices) if choices else None)
-    completion = None if complete is None else completing(complete)
     if look.argument:
-        info: Any = typer.Argument(metavar=look.metavar or name.upper(), help=text, autocompletion=completion)
+        complete = None if look.complete is None else completing(look.complete)
+        info = typer.Argument(metavar=look.metavar or name.upper(), help=_help(field), autocompletion=complete)
     else:
-        info = typer.Option(
-            *filter(None, (option_of(name), look.short)),
-            metavar=look.metavar or (None if switch else _metavar(field.annotation, choices)),
-            help=text,
-            rich_help_panel=look.panel,
-            autocompletion=completion,
-        )
+        short = () if look.short is None else (look.short,)
+        info = field_option(settings, name, *short, metavar=look.metavar, panel=look.panel, words=look.complete)
     missing: Any = False if switch else None
     if look.argument and field.is_required():
         missing = inspect.Parameter.empty
@@ -187,8 +198,8 @@ def _takes_several(annotation: Any) -> bool:
     return typing.get_origin(annotation) is tuple and arguments[-1] is Ellipsis and arguments[0] is not float
 
 
-def _help(description: str, default: object, *, required: bool) -> str:
-    text = escape(description)
-    if required or default in (None, False, ()):
+def _help(field: FieldInfo) -> str:
+    text, default = escape(field.description or ""), field.default
+    if field.is_required() or default is None or default is False or default == ():
         return text
     return f"{text} [dim]{escape(f'[default: {typed_value(default)}]')}[/dim]"

@@ -26,6 +26,7 @@ FILES_LOOKS = {
     "inputs": Look(metavar="FILES", argument=True),
     "output": Look("-o", "PATH"),
     "force": Look("-f"),
+    "workers": Look("-j"),
 }
 
 app = command_app()

@@ -51,17 +51,17 @@ def evaluate_command(
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="An evaluation of presets/evaluations, or a .yaml file.",
+            help=f"Recipe: {', '.join(evaluations())}, or a .yaml file.",
             autocompletion=completing(evaluations),
         ),
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any setting; may be repeated.")
     ] = None,
-    model: Annotated[list[str] | None, _option("model", "-m", metavar="CHECKPOINT", words=packaged_models)] = None,
+    model: Annotated[list[str] | None, _option("model", "-m", metavar="MODEL", words=packaged_models)] = None,
     data: Annotated[list[Path] | None, _option("data", "-d", metavar="FOLDER")] = None,
     output: Annotated[Path | None, _option("output", "-o", metavar="FOLDER")] = None,
-    force: Annotated[bool, _option("force")] = False,
+    force: Annotated[bool, _option("force", "-f")] = False,
     estimate: Annotated[bool, _option("estimate")] = False,
     anchor: Annotated[list[str] | None, _option("anchor", "-a", metavar="NAMES", words=anchors)] = None,
     published: Annotated[str | None, _option("published", metavar="SET")] = None,
@@ -70,21 +70,21 @@ def evaluate_command(
     weights_dir: Annotated[Path | None, _option("weights_dir", metavar="FOLDER")] = None,
     bd_anchor: Annotated[str | None, _option("bd_anchor", metavar="CURVE")] = None,
     interpolation: Annotated[str | None, _option("interpolation", metavar="NAME")] = None,
-    bootstrap: Annotated[str | None, _option("bootstrap", metavar="NUMBER")] = None,
-    limit: Annotated[str | None, _option("limit", metavar="NUMBER")] = None,
-    viewer: Annotated[str | None, _option("viewer", metavar="NUMBER")] = None,
+    bootstrap: Annotated[str | None, _option("bootstrap")] = None,
+    limit: Annotated[str | None, _option("limit", metavar="N")] = None,
+    viewer: Annotated[str | None, _option("viewer")] = None,
     tables: Annotated[list[str] | None, _option("tables", metavar="FORMATS")] = None,
     memory: Annotated[bool, _option("memory")] = False,
-    workers: Annotated[str | None, _option("workers", "-j", metavar="NUMBER")] = None,
+    workers: Annotated[str | None, _option("workers", "-j")] = None,
     device: Annotated[str | None, _option("device", metavar="NAME")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Compare stored results; nothing is coded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the results to standard output as JSON.")] = False,
-    engine: Annotated[str | None, _option("engine", metavar="NAME", panel=CLUSTER)] = None,
+    engine: Annotated[str | None, _option("engine", panel=CLUSTER)] = None,
     address: Annotated[str | None, _option("address", metavar="auto|HOST:PORT", panel=CLUSTER)] = None,
-    cpus_per_task: Annotated[str | None, _option("cpus_per_task", metavar="NUMBER", panel=CLUSTER)] = None,
-    gpus_per_task: Annotated[str | None, _option("gpus_per_task", metavar="NUMBER", panel=CLUSTER)] = None,
+    cpus_per_task: Annotated[str | None, _option("cpus_per_task", panel=CLUSTER)] = None,
+    gpus_per_task: Annotated[str | None, _option("gpus_per_task", panel=CLUSTER)] = None,
 ) -> None:
-    """Turn checkpoints, other codecs and a folder of images into numbers, curves and a report.
+    """Turn models, other codecs and a folder of images into numbers, curves and a report.
 
     Interrupted, the same command goes on where it was. PSNR and MS-SSIM are of 8-bit RGB images; bpp is of whole files.
     """
@@ -92,7 +92,7 @@ def evaluate_command(
     if compare and not files:
         raise SettingsError("--compare needs results files: hpcmbal eval --compare A.json B.json.")
     if files and not compare:
-        raise SettingsError(f"Unexpected '{files[0]}': results files are for --compare, checkpoints for --model.")
+        raise SettingsError(f"Unexpected '{files[0]}': results files are for --compare, models for --model.")
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     settings = load_eval_settings(preset, assignments or [], {**options, "compare": tuple(files or ())})
     from hpcmbal.evaluation.evaluate import evaluate

@@ -1,4 +1,4 @@
-"""`hpcmbal import-checkpoint`: released HPCM weights into our checkpoint format."""
+"""`hpcmbal import-checkpoint`: released HPCM weights into our model files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = command_app()
     },
 )
 def import_command(settings: ImportSettings) -> None:
-    """Turn released HPCM weights into a checkpoint of hpcmbal.
+    """Turn released HPCM weights into a model file.
 
     The file is read as data; code inside it is never run. Weights that do not fit a variant entry by entry are refused.
     """

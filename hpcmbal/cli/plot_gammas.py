@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcmbal.cli.command import Look, command_app, settings_command
-from hpcmbal.cli.text import tell
+from hpcmbal.cli.text import print_table, tell
 from hpcmbal.settings.pictures import PlotGammasSettings
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from hpcmbal.plotting.gammas import GammaRow
 
 EXAMPLES = """
@@ -30,40 +28,18 @@ app = command_app()
 )
 def plot_gammas_command(settings: PlotGammasSettings) -> None:
     """Draw all gamma strategies for the three scales, and show their values where the phases of a training begin."""
-    from rich.console import Console
-
     from hpcmbal.plotting.gammas import key_epochs, plot_gammas
 
     rows = plot_gammas(settings)
-    Console().print(_table(rows, key_epochs(settings.epochs)))
+    _show(rows, key_epochs(settings.epochs))
     for path in (settings.output, settings.csv):
         if path is not None:
             tell(f"Written: {path}")
 
 
-def _table(rows: list[GammaRow], epochs: tuple[float, ...]) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
+def _show(rows: list[GammaRow], epochs: tuple[float, ...]) -> None:
     from hpcmbal.core.balance.gamma import PHASES
 
-    table = Table(
-        title="Gamma at the beginning of each phase, and at the end", box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    table.add_column("Strategy", style="cyan", no_wrap=True)
-    table.add_column("Scale")
-    for name, epoch in zip((*(phase.name for phase in PHASES), "end"), epochs, strict=True):
-        table.add_column(f"{name}\n{epoch:g}", justify="right", no_wrap=True)
-    previous = rows[0].strategy
-    for row in rows:
-        if row.strategy != previous:
-            table.add_section()
-        table.add_row(
-            "" if row.strategy == previous and row.scale != "s1" else row.strategy, row.scale, *map(_short, row.gammas)
-        )
-        previous = row.strategy
-    return table
-
-
-def _short(gamma: float) -> str:
-    return f"{gamma:.4g}"
+    at = [f"{name} {epoch:g}" for name, epoch in zip((*(phase.name for phase in PHASES), "end"), epochs, strict=True)]
+    cells = [(row.strategy, row.scale, *(f"{gamma:.4g}" for gamma in row.gammas)) for row in rows]
+    print_table(("strategy", "scale", *at), cells, right=at)

@@ -71,7 +71,6 @@ def print_table(
     *,
     right: Sequence[str] = (),
     to_stderr: bool = False,
-    title: str | None = None,
 ) -> None:
     """A table for a terminal; lines of fields between tabs elsewhere.
 
@@ -80,7 +79,6 @@ def print_table(
         rows: Cells are shown as they are: brackets are no markup.
         right: Columns that are aligned on the right.
         to_stderr: Where to write it.
-        title: Above it, on a terminal.
     """
     if not (sys.stderr if to_stderr else sys.stdout).isatty():
         for row in (titles, *rows):
@@ -90,7 +88,7 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, title=title and Text(title), title_justify="left")
+    table = Table(box=None, pad_edge=False)
     for name in titles:
         table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
     for row in rows:

@@ -124,12 +124,6 @@ def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: i
     return Container(header, tuple(segments), chunks, truncated, tiles, len(data) - complete)
 
 
-def container_bytes(container: Container) -> int:
-    """Bytes of a whole file that are neither segment, tile nor chunk data."""
-    segments = (segment.data for segment in container.segments)
-    return len(write_container(container)) - sum(map(len, (*segments, *container.tiles, *container.chunks.values())))
-
-
 def _check_parts(container: Container) -> None:
     lossless = container.header.lossless
     for found, count, what in (

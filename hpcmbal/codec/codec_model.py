@@ -15,11 +15,12 @@ from hpcmbal.codec.streaming import encoder_transform
 from hpcmbal.core.device import choose_device
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.exact import ExactNetwork
-from hpcmbal.core.model.rates import DEFAULT_QUALITY, Rates
+from hpcmbal.core.model.rates import Rates
 from hpcmbal.errors import BitstreamError, CheckpointError, NumericalError
 from hpcmbal.model_files.find import find_by_id, find_model, missing_model, pass_over
 from hpcmbal.model_files.identity import model_id
 from hpcmbal.model_files.store import MODEL_FILE, load_network
+from hpcmbal.settings.choices import DEFAULT_QUALITY
 
 _CACHED_MODELS = 4
 _LOADING = threading.Lock()

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from hpcmbal.data.bundled import BundledPhotographs, Split
 from hpcmbal.data.image_cache import CachedImages
 from hpcmbal.data.image_folder import ImageFolder
+from hpcmbal.settings.choices import CACHE_MEBIBYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hpcmbal.data.image_source import ImageSource
-
-DEFAULT_CACHE_MEBIBYTES = 512.0
 
 
 def open_images(
@@ -22,7 +21,7 @@ def open_images(
     split: Split,
     *,
     pixel_limit: int | None = None,
-    cache_mebibytes: float = DEFAULT_CACHE_MEBIBYTES,
+    cache_mebibytes: float = CACHE_MEBIBYTES,
 ) -> CachedImages:
     """The images below `folders`, or the bundled photographs of `split` if that is None, behind a cache.
 

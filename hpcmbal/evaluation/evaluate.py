@@ -112,7 +112,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     names = [codec.name for codec in codecs]
     if len(set(names)) < len(names):
         raise SettingsError(
-            f"Two curves have one name: {', '.join(names)}. Name the models: {setting('model', 'NAME=CHECKPOINT')}."
+            f"Two curves have one name: {', '.join(names)}. Name the models: {setting('model', 'NAME=MODEL')}."
         )
     image_sets = [TestImages.from_folder(expanded(path).absolute(), settings.limit) for path in settings.data]
     for images in image_sets:

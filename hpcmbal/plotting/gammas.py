@@ -89,7 +89,7 @@ def key_values(initial: Sequence[float], epochs: int) -> list[GammaRow]:
         for strategy in SCHEDULES
         for i, scale in enumerate(SCALES)
     ]
-    for end, name in enumerate(("adaptive, min", "adaptive, max")):
+    for end, name in enumerate(("adaptive min", "adaptive max")):
         limits = [adaptive_limits(int(epoch))[end] for epoch in key_epochs(epochs)]
         rows += [
             GammaRow(name, scale, tuple(gamma * limit for limit in limits))

@@ -10,9 +10,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from hpcmbal.errors import setting
+from hpcmbal.settings import choices
 from hpcmbal.settings.check import Condition, Contradiction
 from hpcmbal.settings.engine import EngineSettings
-from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText, no_url
+from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText, Quality, no_url
 
 STANDARD_STREAM = "-"
 """Stands for standard input or standard output."""
@@ -80,11 +81,9 @@ class FilesSettings(CommandSettings):
 class CompressSettings(FilesSettings, EngineSettings):
     """Images to `.hpcm` files."""
 
-    model: PathText | None = Field(
-        None, description="Packaged model's name, model file, checkpoint, run or id; else the default."
-    )
-    quality: float | None = Field(
-        None, ge=1, le=100, description="1 (smallest) to 100 (best), 50 if not given; for models of variable rate."
+    model: PathText | None = Field(None, description=f"{choices.MODEL_HELP}; else the default.")
+    quality: Quality | None = Field(
+        None, description="1 (smallest) to 100 (best), 50 if not given; for models of variable rate."
     )
     target_bytes: int | None = Field(None, ge=1, description="Find the best quality of files of at most so many bytes.")
     target_bpp: float | None = Field(

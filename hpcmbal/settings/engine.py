@@ -33,8 +33,8 @@ class EngineSettings(ClusterSettings):
 
     device: Device = Field("auto", description="Where the network runs: auto (a GPU if there is one), cpu, cuda:N.")
     workers: int = Field(1, ge=1, description="Files that are worked on at the same time.")
-    cpus_per_task: float = Field(1.0, gt=0, description="CPUs, and threads, of a task of Ray; 1 if not given.")
-    gpus_per_task: float = Field(0.0, ge=0, description="GPUs of a task of Ray, 0.25 to share one; none if not given.")
+    cpus_per_task: float = Field(1.0, gt=0, description="CPUs, and threads, of a task of Ray.")
+    gpus_per_task: float = Field(0.0, ge=0, description="GPUs of a task of Ray, 0.25 to share one.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
         **ClusterSettings.takes_effect_if,

@@ -44,16 +44,14 @@ _LOCAL = Condition("engine", ("local",))
 class EvalSettings(EngineSettings):
     """All settings of `hpcmbal eval` and of `hpcmbal.evaluate`."""
 
-    model: Texts = Field(
-        (), description="Checkpoint or packaged model, or NAME=CHECKPOINT to choose its curve; may be repeated."
-    )
+    model: Texts = Field((), description=f"{choices.MODEL_HELP}; NAME=MODEL to name its curve; may be repeated.")
     data: Paths = Field((), description="Folder of test images; may be repeated, each is an image set of its own.")
     anchor: Names = Field((), description=f"Codecs to compare with, separated by commas: {', '.join(choices.ANCHORS)}.")
     published: str | None = Field(
         None, min_length=1, description="Published points on an image set: kodak, clic2020-valid or tecnick."
     )
     quality: Annotated[FloatTuple, AfterValidator(_once)] = Field(
-        (), description="Points of variable-rate models, 1..100."
+        (), description="Points of variable-rate models, 1 to 100."
     )
     estimate: bool = Field(False, description="Rates from likelihoods; without it real files are written and read.")
     metrics: Names = Field(
@@ -63,13 +61,13 @@ class EvalSettings(EngineSettings):
         None, description="Weights for lpips and dists, in a folder laid out as torch.hub's."
     )
     bd_anchor: str | None = Field(
-        None, min_length=1, description="Curve to compare with; the first that is no model if not given."
+        None, min_length=1, description="Curve to compare with; by default the first that is not a model's."
     )
     interpolation: Annotated[str, one_of(choices.INTERPOLATIONS)] = Field(
-        "pchip", description="Of BD-rates: pchip, akima or cubic."
+        "pchip", description="Interpolation of BD-rates: pchip, akima or cubic."
     )
     bootstrap: int = Field(1000, ge=0, description="Resamples of the interval; 0: none.")
-    limit: int | None = Field(None, ge=1, description="Only the first images of each folder.")
+    limit: int | None = Field(None, ge=1, description="Only the first N images of each folder.")
     viewer: int = Field(3, ge=0, description="Images in the report's comparison viewer.")
     tables: Names = Field((), description="Tables of BD-rates and costs, to publish: latex, markdown, csv.")
     memory: bool = Field(False, description="Measure peak memory too, in a process of its own for each codec.")
@@ -112,7 +110,7 @@ class EvalSettings(EngineSettings):
             )
             missing = "anchor" if self.data else "data"
             found.append(Contradiction(missing, rule, (*coding, "compare")))
-        outside = [quality for quality in self.quality if not 1 <= quality <= 100]
+        outside = [quality for quality in self.quality if not choices.QUALITY_MIN <= quality <= choices.QUALITY_MAX]
         if outside:
             found.append(Contradiction("quality", f"must be from 1 to 100; found {outside[0]:g}"))
         unknown = [name for name in self.metrics if name not in choices.EXTRA_METRICS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -37,7 +37,7 @@ class LossSettings(Section):
         f"Published models: {_listed('mse')} for mse, {_listed('ms-ssim')} for ms-ssim.",
     )
     metric: Annotated[str, one_of(choices.METRICS)] = Field(
-        "mse", description="Distortion: mse, or ms-ssim (needs patches larger than 160 pixels)."
+        "mse", description=f"Distortion: mse, or ms-ssim (patches of at least {choices.MS_SSIM_MIN_PATCH} pixels)."
     )
     variable_rate: bool = Field(
         False, description="Draw lambda for every image, log-uniform between lmbda_min and lmbda_max."
@@ -74,7 +74,9 @@ class BalancingSettings(Section):
     )
     options: Options = Field(default_factory=dict, description="What a plug-in for the balancing wants to know.")
     w_lr: float = Field(
-        0.025, ge=0, description="Learning rate of the task logits (Adam); 0 leaves the weights as scale_weights say."
+        choices.W_LR,
+        ge=0,
+        description="Learning rate of the task logits (Adam); 0 keeps the weights that scale_weights give.",
     )
     gamma_s1: float = Field(
         choices.GAMMAS[0],
@@ -92,12 +94,14 @@ class BalancingSettings(Section):
     emphasised: Annotated[str, one_of(choices.EMPHASISED)] = Field(
         "all", description="Tasks that scale_weights are about: all, or those of distortion or of rate alone."
     )
-    update_mode: Literal["same_batch", "next_batch"] = Field(
-        "same_batch",
+    update_mode: Annotated[str, one_of(choices.UPDATE_MODES)] = Field(
+        choices.UPDATE_MODES[0],
         description="Where losses after the step come from: a second forward pass on the same batch with the same "
         "noise, or the next batch (free, but very noisy).",
     )
-    update_every: int = Field(8, ge=1, description="Steps between two updates of the task logits (same_batch).")
+    update_every: int = Field(
+        choices.UPDATE_EVERY, ge=1, description="Steps between two updates of the task logits (same_batch)."
+    )
     update_fraction: float = Field(
         1.0, gt=0, le=1, description="Part of the batch that the second forward pass uses (same_batch)."
     )

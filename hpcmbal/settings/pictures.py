@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from hpcmbal.settings import choices
-from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText
+from hpcmbal.settings.section import CommandSettings, Device, Paths, PathText, Quality
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -26,9 +26,9 @@ class ReconstructSettings(CommandSettings):
     """A photo beside what a model makes of it."""
 
     image: Path | None = Field(None, description="A photo; a bundled, held-back one if not given.")
-    model: PathText = Field("runs/quickstart", description="Packaged model's name, model file, checkpoint, run or id.")
+    model: PathText = Field("runs/quickstart", description=f"{choices.MODEL_HELP}.")
     output: Path = Field(Path("reconstruction.png"), description="The picture to write.")
-    quality: float | None = Field(None, ge=1, le=100, description="Quality 1 to 100, for models of variable rate.")
+    quality: Quality | None = Field(None, description="Quality 1 to 100, for models of variable rate.")
     device: Device = Field("cpu", description="Where the model runs: auto, cpu, cuda, cuda:N.")
     force: bool = Field(False, description="Overwrite an output that exists.")
 

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     ValidationInfo,
     field_validator,
@@ -21,6 +22,7 @@ from pydantic import (
 )
 
 from hpcmbal.settings.check import CHECKED, STORED, Condition, Contradiction, check, layer_of
+from hpcmbal.settings.choices import QUALITY_MAX, QUALITY_MIN
 from hpcmbal.settings.plugins import PluginKind, plugin_names
 from hpcmbal.settings.yaml_file import parse_yaml
 from hpcmbal.visible_text import begins_url
@@ -118,6 +120,9 @@ def _check_not_empty(value: str) -> str:
         raise ValueError("must have at least 1 character")
     return value
 
+
+Quality = Annotated[float, Field(ge=QUALITY_MIN, le=QUALITY_MAX)]
+"""Of a variable-rate model."""
 
 PathText = Annotated[str, AfterValidator(_check_not_empty)]
 """A name that may be a path, as it was typed: any bytes of a file's name, which pydantic's own check of a length is not

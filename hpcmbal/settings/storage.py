@@ -34,7 +34,9 @@ class DataSettings(Section):
         le=1,
         description="Part of the training crops that is drawn: text, charts, interfaces, line art, gradients, pixels.",
     )
-    cache_mebibytes: int = Field(512, ge=0, description="Memory for decoded training images, in MiB.")
+    cache_mebibytes: int = Field(
+        choices.CACHE_MEBIBYTES, ge=0, description="Memory for decoded training images, in MiB."
+    )
     pixel_limit: int | None = Field(
         None,
         ge=1,

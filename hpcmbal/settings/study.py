@@ -45,12 +45,16 @@ class StudySettings(ClusterSettings):
     file: Path | None = Field(None, description="With grid: the study's .yaml file.")
     long: bool = Field(False, description="The study's long form, for days of training.")
     base_preset: PathText | None = Field(None, description="Preset that all arms start from.")
-    lambdas: FloatTuple | None = Field(None, description="Each is a run; 4 give BD-rates.")
-    qualities: FloatTuple | None = Field(None, description="Points of variable-rate models, 1 to 100.")
-    seeds: Seeds | None = Field(None, description="How many, or a list: 0,1,2.")
-    epochs: int | None = Field(None, ge=1, description="Length of each run.")
-    max_steps: int | None = Field(None, ge=1, description="Or its optimiser steps.")
-    horizons: Horizons | None = Field(None, description="Or several lengths, from one training each.")
+    lambdas: FloatTuple | None = Field(
+        None, description="One run for each arm, seed and lambda; four or more give BD-rates."
+    )
+    qualities: FloatTuple | None = Field(None, description="Evaluation points of variable-rate models, 1 to 100.")
+    seeds: Seeds | None = Field(None, description="How many seeds, or a list of them: 0,1,2.")
+    epochs: int | None = Field(None, ge=1, description="Length of each run, in epochs.")
+    max_steps: int | None = Field(None, ge=1, description="Length of each run, in optimiser steps.")
+    horizons: Horizons | None = Field(
+        None, description="Several lengths in optimiser steps: one training each, evaluated at all."
+    )
     train_data: Path | None = Field(None, description="Folder of training images.")
     eval_data: Path | None = Field(None, description="Folder of evaluation images.")
     set: tuple[str, ...] = Field((), description="A setting of all arms, SECTION.FIELD=VALUE; repeatable.")
@@ -58,9 +62,9 @@ class StudySettings(ClusterSettings):
         None, description="Folder of the study, or an fsspec URL; runs/ablate-STUDY if not given."
     )
     retry_failed: bool = Field(False, description="Try failed runs once more.")
-    jobs: int | None = Field(None, ge=1, description="Runs at once; one a processor.")
-    cpus_per_run: float = Field(1.0, gt=0, description="CPUs, and threads, of a run on Ray; 1 if not given.")
-    gpus_per_run: float = Field(0.0, ge=0, description="GPUs of a run on Ray, 0.5 to share; 0 if not given.")
+    jobs: int | None = Field(None, ge=1, description="Runs at the same time; if not given, one a CPU, or one on a GPU.")
+    cpus_per_run: float = Field(1.0, gt=0, description="CPUs, and threads, of a run on Ray.")
+    gpus_per_run: float = Field(0.0, ge=0, description="GPUs of a run on Ray, 0.5 to share one.")
 
     takes_effect_if: ClassVar[Mapping[str, tuple[Condition, ...]]] = {
         **ClusterSettings.takes_effect_if,

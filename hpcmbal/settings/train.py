@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hpcmbal.errors import setting
 from hpcmbal.settings.check import Condition, Contradiction
-from hpcmbal.settings.choices import FAMO_BALANCERS, GAMMAS_OVER_PROGRESS, LMBDA_RANGES
+from hpcmbal.settings.choices import FAMO_BALANCERS, GAMMAS_OVER_PROGRESS, LMBDA_RANGES, MS_SSIM_MIN_PATCH
 from hpcmbal.settings.effect import TAKES_EFFECT_IF
 from hpcmbal.settings.finetune import FineTuneSettings
 from hpcmbal.settings.objective import BalancingSettings, LossSettings, ModelSettings
@@ -17,9 +17,6 @@ from hpcmbal.settings.optimisation import OptimizerSettings, ScheduleSettings, T
 from hpcmbal.settings.plugins import OWN_NAMES
 from hpcmbal.settings.section import CommandSettings
 from hpcmbal.settings.storage import DataSettings, OutputSettings, TrackingSettings
-
-MIN_MS_SSIM_PATCH = 176
-"""MS-SSIM with five scales needs more than 160 pixels a side (Wang et al., 2003); crops are multiples of 16."""
 
 MIN_MS_SSIM_LMBDA = 0.5
 """Below it no rate is worth its bits, since 1 - MS-SSIM is at most one: such a lambda was meant for MSE."""
@@ -65,8 +62,8 @@ class TrainSettings(CommandSettings):
             example = setting("loss.lmbda", 16.64)
             rule = f"{loss.lmbda:g} is a lambda of mse; published ms-ssim models use 2.4 to 60.5, for example {example}"
             found.append(Contradiction("loss.lmbda", rule, ("loss.metric",)))
-        if loss.metric == "ms-ssim" and self.data.patch_size < MIN_MS_SSIM_PATCH:
-            rule = f"ms-ssim needs patches of at least {MIN_MS_SSIM_PATCH} pixels"
+        if loss.metric == "ms-ssim" and self.data.patch_size < MS_SSIM_MIN_PATCH:
+            rule = f"ms-ssim needs patches of at least {MS_SSIM_MIN_PATCH} pixels"
             found.append(Contradiction("data.patch_size", rule, ("loss.metric",)))
         found += self._finetune_contradictions()
         return found + (self._variable_rate_contradictions() if loss.variable_rate else [])

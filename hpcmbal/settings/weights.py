@@ -15,7 +15,7 @@ class ImportSettings(CommandSettings):
     """Released HPCM weights to a model file of ours."""
 
     file: Path = Field(description="Released checkpoint (.pth.tar); names may start with 'module.'.")
-    output: Path = Field(description="Folder of the new checkpoint, or a .safetensors file.")
+    output: Path = Field(description="Folder of the new model file, or a .safetensors file.")
     model_name: Annotated[str, one_of(choices.MODELS)] | None = Field(
         None, description="Variant of the weights; found out from them if not given."
     )
@@ -25,7 +25,7 @@ class ImportSettings(CommandSettings):
 class ExportSettings(CommandSettings):
     """The weights of a model as a plain PyTorch state dict."""
 
-    model: PathText = Field(description="Packaged model's name, model file, checkpoint, run or id.")
+    model: PathText = Field(description=f"{choices.MODEL_HELP}.")
     output: Path = Field(description="The state dict to write (.pth).")
     force: bool = Field(False, description="Overwrite an output that exists.")
 
@@ -33,6 +33,6 @@ class ExportSettings(CommandSettings):
 class OnnxSettings(CommandSettings):
     """The networks of a model as ONNX files."""
 
-    model: PathText = Field(description="Packaged model's name, model file, checkpoint, run or id.")
+    model: PathText = Field(description=f"{choices.MODEL_HELP}.")
     output: Path = Field(description="Folder of the .onnx files and of coding.npz.")
     force: bool = Field(False, description="Overwrite outputs that exist.")

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, Field, ValidationError
@@ -32,6 +32,7 @@ from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, save_model
 from hpcmbal.model_files.torch_file import read_torch_file
 from hpcmbal.settings import TrainSettings
+from hpcmbal.settings.section import one_of
 from hpcmbal.training.rates import trained_rates
 
 _FORMATS = "hpcmbal-checkpoint-"
@@ -166,10 +167,10 @@ def _folder_of(run: Path, step: int) -> Path:
 class _Manifest(BaseModel):
     """What a manifest must hold; more is welcome."""
 
-    format: Literal["hpcmbal-checkpoint-2"]
+    format: Annotated[str, one_of((CHECKPOINT_FORMAT,))]
     step: int = Field(ge=0)
     settings: dict[str, Any]
-    sha256: dict[Literal["model.safetensors", "trainer.pt"], str] = Field(min_length=2)
+    sha256: dict[Annotated[str, one_of((MODEL_FILE, TRAINER_FILE))], str] = Field(min_length=2)
 
 
 def _read_manifest(folder: Path) -> _Manifest:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STEPS_IN_MEAN = 50
 """The time of a step is the mean over so many: long enough for updates that come every ten steps (SOAP)."""
-FIRST_CLOSING_SECONDS = 1.0
+FIRST_SAVING_SECONDS = 1.0
 """What saving is believed to take before one was timed."""
 
 
@@ -35,7 +35,7 @@ class TimeLimit:
         self._steps: deque[float] = deque(maxlen=STEPS_IN_MEAN)
         self._first: float | None = None
         self.validation_seconds = 0.0
-        self.saving_seconds = FIRST_CLOSING_SECONDS
+        self.saving_seconds = FIRST_SAVING_SECONDS
 
     def now(self) -> float:
         """The time, in seconds."""

@@ -106,9 +106,9 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def simultaneous_confidence(tests: int, confidence: float = CONFIDENCE) -> float:
+def simultaneous_confidence(tests: int) -> float:
     """Level of each of `tests` intervals so that all hold together (Bonferroni): what Holm's first step asks for."""
-    return 1 - (1 - confidence) / max(tests, 1)
+    return 1 - (1 - CONFIDENCE) / max(tests, 1)
 
 
 def _t_quantile(probability: float, degrees: int) -> float:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hpcmbal.ablation.plan.study import Study
 from hpcmbal.settings import TrainSettings
+from hpcmbal.settings.choices import QUALITY_MAX, QUALITY_MIN
 from hpcmbal.settings.layers import Layer
 from hpcmbal.settings.problems import Problem
 
@@ -43,7 +44,7 @@ def points_problems(study: Study, settings: Sequence[TrainSettings]) -> list[Pro
     problems = [
         Problem("qualities", study.qualities, f"are 1 to 100, found {quality:g}")
         for quality in study.qualities or ()
-        if not 1 <= quality <= 100
+        if not QUALITY_MIN <= quality <= QUALITY_MAX
     ]
     name = "lambdas" if study.lambdas is not None else "qualities"
     low = max(item.lmbda_range[0] for item in settings)

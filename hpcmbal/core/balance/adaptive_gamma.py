@@ -67,9 +67,9 @@ class AdaptiveMultipliers:
         self._history = [(float(s1), float(s2), float(s3)) for s1, s2, s3 in state["history"]]
 
 
-def adaptive_limits(epochs: int, window: int = WINDOW_EPOCHS) -> tuple[float, float]:
+def adaptive_limits(epochs: int) -> tuple[float, float]:
     """Lowest and highest multiplier that any losses can lead to within `epochs` epochs."""
-    changes = max(0, epochs - window + 1)
+    changes = max(0, epochs - WINDOW_EPOCHS + 1)
     return max(LOWEST, SETTLED_FACTOR**changes), min(HIGHEST, UNSETTLED_FACTOR ** min(changes, 1000))
 
 

@@ -23,14 +23,13 @@ from hpcmbal.core.optim.guarded_step import step_where
 from hpcmbal.core.scales import SCALES
 from hpcmbal.core.state_form import check_form, form_of, optimizer_form
 from hpcmbal.errors import SettingsError
-from hpcmbal.settings.choices import EMPHASISED
+from hpcmbal.settings.choices import EMPHASISED, UPDATE_EVERY, UPDATE_MODES, W_LR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hpcmbal.settings import BalancingSettings
 
-UPDATE_MODES = ("same_batch", "next_batch")
 MAX_LOG_CHANGE = 10.0
 """Largest change of a task's log loss that one update believes: a factor of 22,026. Losses that reach or leave zero
 count as this."""
@@ -173,9 +172,9 @@ class FamoBalancer(Balancer):
         mode: str = "linear",
         scale_weights: Sequence[float] = (1.0, 1.0, 1.0),
         emphasised: str = "all",
-        w_lr: float = 0.025,
-        update_mode: str = "same_batch",
-        update_every: int = 8,
+        w_lr: float = W_LR,
+        update_mode: str = UPDATE_MODES[0],
+        update_every: int = UPDATE_EVERY,
         preserve_lambda: bool = True,
         anneal_from: float = 1.0,
     ) -> None:

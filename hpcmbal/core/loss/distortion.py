@@ -7,7 +7,7 @@ from pytorch_msssim import ms_ssim
 from torch import Tensor
 
 from hpcmbal.errors import SettingsError, setting
-from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
+from hpcmbal.settings.choices import MS_SSIM_MIN_PATCH, MS_SSIM_MIN_SIDE
 
 PEAK = 255
 """lmbda of the MSE models refers to pixel values 0..255."""
@@ -25,7 +25,7 @@ def check_image_size(metric: str, height: int, width: int) -> None:
     if metric == "ms-ssim" and min(height, width) < MS_SSIM_MIN_SIDE:
         raise SettingsError(
             f"MS-SSIM needs images of at least {MS_SSIM_MIN_SIDE} pixels a side; found {width}x{height}. "
-            f"Use a larger crop ({setting('data.patch_size', 192)}) or the metric 'mse'."
+            f"Use a larger crop ({setting('data.patch_size', MS_SSIM_MIN_PATCH)}) or the metric 'mse'."
         )
 
 

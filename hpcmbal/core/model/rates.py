@@ -11,11 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hpcmbal.errors import SettingsError, setting
-
-QUALITY_MIN = 1.0
-QUALITY_MAX = 100.0
-DEFAULT_QUALITY = 50.0
-"""What a model of variable rate codes at unless told otherwise."""
+from hpcmbal.settings.choices import DEFAULT_QUALITY, QUALITY_MAX, QUALITY_MIN
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ def render_report(
     table: BdTable | None,
     viewer: Sequence[ViewerImage] = (),
     *,
-    title: str = "Rate-distortion evaluation",
     notes: Sequence[str] = (),
 ) -> str:
     """The report as HTML.
@@ -41,11 +40,10 @@ def render_report(
         figures: By name; drawn into the file as SVG.
         table: Comparison with an anchor, if there is one.
         viewer: Images of the slider; the section is hidden without any.
-        title: Of the document.
         notes: What a reader of the curves should know, one line each.
     """
     parts = {
-        "TITLE": html.escape(title),
+        "TITLE": "Rate-distortion evaluation",
         "SUBTITLE": html.escape(_subtitle(curves)),
         "NOTES": "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
         "FIGURES": "".join(figure_html(name, figure) for name, figure in figures.items()),

@@ -27,8 +27,8 @@ def test_key_values_hold_the_table_of_the_design_times_the_initial_gammas():
     assert values["hierarchical", "s1"] == pytest.approx([0.008, 0.0096, 0.0072, 0.0056, 0.004])
     assert values["hierarchical", "s3"] == pytest.approx([0.0024, 0.0024, 0.004, 0.0044, 0.0052])
     assert values["cosine", "s2"][-1] == pytest.approx(0.003)
-    assert values["adaptive, min", "s2"] == pytest.approx([0.006, 0.006 * 0.95**11, *3 * [0.003]])
-    assert {strategy.partition(",")[0] for strategy, _ in values} == set(STRATEGIES)
+    assert values["adaptive min", "s2"] == pytest.approx([0.006, 0.006 * 0.95**11, *3 * [0.003]])
+    assert {strategy.partition(" ")[0] for strategy, _ in values} == set(STRATEGIES)
 
 
 @pytest.mark.parametrize("epochs", [1, 7, 120])
