@@ -23,9 +23,9 @@ from hpcmbal.data.loader import StepBatches
 from hpcmbal.model_files.store import save_model
 from hpcmbal.settings import TrainSettings, load_train_settings
 from hpcmbal.training.distributed import World
+from hpcmbal.training.run_plan import augmentation, open_data
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
-from hpcmbal.training.trainer import augmentation, open_data
 
 CPU = torch.device("cpu")
 

@@ -25,9 +25,9 @@ from hpcmbal.data import Batch, BatchPlan
 from hpcmbal.data.loader import StepBatches
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import World
+from hpcmbal.training.run_plan import augmentation, open_data
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
-from hpcmbal.training.trainer import augmentation, open_data
 
 CASES = {"hpcm-nano": (128, 8), "hpcm-base": (256, 1)}
 BACKWARD_FACTOR = 3

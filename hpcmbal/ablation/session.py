@@ -28,7 +28,7 @@ from hpcmbal.engines.threads import available_cpus
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.settings import parse_assignments
 from hpcmbal.settings.study import GRID, StudySettings
-from hpcmbal.training.trainer import open_data
+from hpcmbal.training.run_plan import open_data
 from hpcmbal.visible_text import without_credentials
 
 LONG = "-long"

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
@@ -15,6 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hpcmbal.cli.text import clock_text, message
+
+if TYPE_CHECKING:
+    from hpcmbal.training.result import TrainResult
 
 LINE_SECONDS = 10.0
 """Smallest pause between two lines where there is no terminal."""
@@ -159,11 +162,9 @@ class LineReporter:
         """Something worth a line."""
         self._line(text)
 
-    def finish(self, result: object) -> None:
-        """The training is over; `result` says how, in its text or in `summary`."""
-        summary = getattr(result, "summary", None)
-        if isinstance(summary, str):
-            self._line(summary)
+    def finish(self, result: TrainResult) -> None:
+        """The training is over; a line says how."""
+        self._line(result.summary)
 
     def _line(self, text: str) -> None:
         self._console.print(message(text.rstrip()), markup=False, soft_wrap=True)
@@ -213,7 +214,7 @@ class TerminalReporter:
         """Write a line above the bar."""
         self._lines.message(text)
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: TrainResult) -> None:
         """Stop the bar and say how it ended."""
         self._progress.stop()
         self._lines.finish(result)

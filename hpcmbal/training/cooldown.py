@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.training.early_stopping import ended_early
+from hpcmbal.training.run_plan import open_data, planned_steps
 from hpcmbal.training.schedule import learning_rate_factor
-from hpcmbal.training.trainer import open_data, planned_steps
 
 if TYPE_CHECKING:
     from hpcmbal.settings import TrainSettings

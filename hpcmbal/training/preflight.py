@@ -19,10 +19,7 @@ from hpcmbal.errors import DataError
 from hpcmbal.settings import TrainSettings, cpu_twin, load_train_settings
 from hpcmbal.training.distributed import World
 from hpcmbal.training.early_stopping import ended_early
-from hpcmbal.training.state import TrainingState, build_state
-from hpcmbal.training.stepper import Stepper
-from hpcmbal.training.trained_parts import trained_parts
-from hpcmbal.training.trainer import (
+from hpcmbal.training.run_plan import (
     augmentation,
     checkpoint_to_resume,
     open_data,
@@ -30,6 +27,9 @@ from hpcmbal.training.trainer import (
     total_steps,
     with_begun_decay,
 )
+from hpcmbal.training.state import TrainingState, build_state
+from hpcmbal.training.stepper import Stepper
+from hpcmbal.training.trained_parts import trained_parts
 from hpcmbal.training.warm_start import WarmStart
 
 SMALL_PRESET = "standard-nano"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from hpcmbal.training.trainer import TrainResult
+    from hpcmbal.training.result import TrainResult
 
 
 class Reporter(Protocol):

@@ -4,71 +4,38 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from hpcmbal.core.device import choose_device
 from hpcmbal.core.scales import SCALES
-from hpcmbal.data import Augmentation, Batch, BatchPlan, CachedImages, DrawnPictures, open_images, training_batches
+from hpcmbal.data import Batch, BatchPlan, training_batches
 from hpcmbal.errors import CheckpointError, SettingsError, setting, shown_value
-from hpcmbal.settings import DataSettings, TrainSettings
-from hpcmbal.settings.resume import changes_on_resume, check_resumable
-from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint, save_checkpoint
+from hpcmbal.settings import TrainSettings
+from hpcmbal.settings.resume import changes_on_resume
+from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, save_checkpoint
 from hpcmbal.training.distributed import World, joined_world
 from hpcmbal.training.early_stopping import ended_early
 from hpcmbal.training.interruption import Interruption
 from hpcmbal.training.reporting import Reporter, SilentReporter
+from hpcmbal.training.result import TrainResult
+from hpcmbal.training.run_plan import (
+    augmentation,
+    checkpoint_to_resume,
+    drawn_pictures,
+    open_data,
+    planned_steps,
+    with_begun_decay,
+)
 from hpcmbal.training.schedule import decay_step
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
 from hpcmbal.training.time_limit import Course, TimeLimit, course_in_time
 from hpcmbal.training.trackers import LOG_FOLDER, Tracker, open_trackers
 from hpcmbal.training.validation import validate, validation_lmbdas
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """How a training ended.
-
-    Attributes:
-        checkpoint: The last one, complete on disk.
-        step: Optimiser steps done, of `total_steps`.
-        total_steps: Length of the training; None if only a time limit ends it, and it had not come to its decay.
-        skipped_steps: Steps left out because their gradient was not finite.
-        seconds: Wall-clock time of this call.
-        interrupted: Ended early by Ctrl-C or SIGTERM.
-        out_of_time: Ended early by `training.max_hours`.
-        validation: Metrics of the last validation.
-    """
-
-    checkpoint: Path
-    step: int
-    total_steps: int | None
-    skipped_steps: int
-    seconds: float
-    interrupted: bool
-    out_of_time: bool = False
-    validation: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        if self.interrupted or self.out_of_time:
-            why = "Interrupted" if self.interrupted else "Time is up"
-            of = "" if self.total_steps is None else f" of {self.total_steps}"
-            return f"{why} after step {self.step}{of}; saved to {self.checkpoint}. Go on with: {self.resume_command}"
-        skipped = f", {self.skipped_steps} skipped" if self.skipped_steps else ""
-        return f"Done: {self.step} steps{skipped}. Checkpoint: {self.checkpoint}"
-
-    @property
-    def resume_command(self) -> str:
-        """What to type to go on."""
-        return f"hpcmbal train --checkpoint {shlex.quote(str(self.checkpoint.parent.parent))}"
 
 
 def train(
@@ -367,87 +334,3 @@ class _Run:
 
 def _same_folder(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve()
-
-
-def checkpoint_to_resume(settings: TrainSettings) -> Checkpoint | None:
-    """The checkpoint that a run continues from, or None if it starts anew.
-
-    Raises:
-        CheckpointError: There is none where the settings say, or it is of another variant.
-        SettingsError: The settings change what a resumed run cannot change.
-    """
-    if settings.output.checkpoint is None:
-        return None
-    checkpoint = open_checkpoint(settings.output.checkpoint)
-    saved, wanted = checkpoint.settings.model.name, settings.model.name
-    if saved != wanted:
-        use = setting("model.name", saved)
-        raise CheckpointError(f"{checkpoint.folder} holds {saved}, not {wanted}. Use {use}.")
-    check_resumable(checkpoint.settings, settings)
-    return checkpoint
-
-
-def with_begun_decay(settings: TrainSettings, checkpoint: Checkpoint) -> TrainSettings:
-    """`settings` with the decay that a time limit had begun before `checkpoint`, unless they state one themselves.
-
-    A preset given anew does not know of it, and the rate would jump up again.
-    """
-    saved, step = checkpoint.settings, checkpoint.step
-    begun = saved.training.max_hours is not None and (saved.schedule.decay_start or step) < step
-    if settings.schedule.name != "wsd" or settings.schedule.decay_start is not None or not begun:
-        return settings
-    schedule = settings.schedule.model_copy(
-        update={"decay_start": saved.schedule.decay_start, "decay_from": saved.schedule.decay_from}
-    )
-    training = settings.training.model_copy(update={"max_steps": saved.training.max_steps, "epochs": None})
-    return settings.model_copy(update={"schedule": schedule, "training": training})
-
-
-def open_data(settings: DataSettings) -> tuple[CachedImages, CachedImages]:
-    """Training and validation images.
-
-    Raises:
-        DataError: A folder is missing or has no images.
-    """
-    limit, cache = settings.pixel_limit, settings.cache_mebibytes
-    train = open_images(settings.train, "train", pixel_limit=limit, cache_mebibytes=cache)
-    return train, open_images(settings.val, "held-back", pixel_limit=limit, cache_mebibytes=cache)
-
-
-def total_steps(settings: TrainSettings, images: int) -> int:
-    """Optimiser steps of a run over `images` training images.
-
-    Raises:
-        SettingsError: Only `training.max_hours` ends it.
-    """
-    steps = planned_steps(settings, images)
-    if steps is None:
-        steps_or_epochs = f"{setting('training.max_steps')} or {setting('training.epochs')}"
-        raise SettingsError(
-            f"The number of steps is not known: give {steps_or_epochs} beside {setting('training.max_hours')}."
-        )
-    return steps
-
-
-def planned_steps(settings: TrainSettings, images: int) -> int | None:
-    """Optimiser steps of a run over `images` training images; None if only `training.max_hours` ends it."""
-    training = settings.training
-    lengths = [] if training.max_steps is None else [training.max_steps]
-    if training.epochs is not None:
-        per_step = settings.data.batch_size * training.accumulate
-        lengths.append(-(-training.epochs * images // per_step))
-    return min(lengths, default=None)
-
-
-def augmentation(settings: TrainSettings) -> Augmentation:
-    """The crops that the settings ask for."""
-    data = settings.data
-    return Augmentation(data.patch_size, settings.training.seed, data.flips, data.min_downscale)
-
-
-def drawn_pictures(settings: TrainSettings) -> DrawnPictures | None:
-    """What draws a part of the crops, if the settings ask for it."""
-    data = settings.data
-    if not data.drawn_fraction:
-        return None
-    return DrawnPictures(data.patch_size, data.drawn_fraction, settings.training.seed)

@@ -29,9 +29,9 @@ from hpcmbal.data.loader import StepBatches
 from hpcmbal.training.checkpoint import open_checkpoint
 from hpcmbal.training.distributed import World
 from hpcmbal.training.draws import noise_seed
+from hpcmbal.training.run_plan import augmentation, open_data
 from hpcmbal.training.state import TrainingState, build_state
 from hpcmbal.training.stepper import Stepper
-from hpcmbal.training.trainer import augmentation, open_data
 
 WAYS = ("same batch, same noise", "same batch, other noise", "next batch")
 

@@ -19,8 +19,8 @@ from hpcmbal.data import CachedImages, validation_images
 from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.preflight import PROCESS_BYTES, measure_step
+from hpcmbal.training.run_plan import open_data, total_steps
 from hpcmbal.training.state import build_state
-from hpcmbal.training.trainer import open_data, total_steps
 from hpcmbal.training.validation import validation_lmbdas
 
 START_SECONDS = 6.0

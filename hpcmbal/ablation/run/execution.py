@@ -24,8 +24,9 @@ from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsE
 from hpcmbal.model_files.store import CHECKPOINTS, MODEL_FILE, read_header
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.checkpoint import Checkpoint, list_checkpoints, open_checkpoint
+from hpcmbal.training.run_plan import open_data, total_steps
 from hpcmbal.training.trackers import log_of, read_log
-from hpcmbal.training.trainer import open_data, total_steps, train
+from hpcmbal.training.trainer import train
 
 
 @dataclass(frozen=True)

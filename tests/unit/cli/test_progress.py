@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from hpcmbal.cli.progress import LineReporter, Pace, TerminalReporter, balance_table, build_reporter, describe, waiting
+from hpcmbal.training.result import TrainResult
 
 METRICS = {"train/j": 2.6131, "train/bpp": 0.40123, "train/psnr_db": 27.106}
 BALANCE = {
     "train/s1_distortion": 0.5, "weights/s1_distortion": 0.1301, "weights/s3_bpp": 0.2702,
     "effective_weights/s1_distortion": 0.6512, "gamma/s1": 0.008, "gamma/s3": 0.004, "scale_contrib/s1": 0.25,
 }  # fmt: skip
+RESULT = TrainResult(Path("run/checkpoints/step-10"), 10, 10, skipped_steps=0, seconds=1.0, interrupted=False)
 
 
 class Clock:
@@ -70,12 +73,12 @@ def test_lines_carry_weights_validation_messages_and_the_result() -> None:
     reporter.step(10, {**METRICS, **BALANCE})
     reporter.validation(10, {"val/j": 3.0})
     reporter.message("[bad] file.png skipped")
-    reporter.finish(type("Result", (), {"summary": "Done: 10 steps."})())
+    reporter.finish(RESULT)
     text = text_of(shown)
     assert "  weights s1_distortion 0.130  s3_bpp 0.270" in text
     assert "validation at step 10: J 3.000" in text
     assert "[bad] file.png skipped" in text
-    assert text.endswith("Done: 10 steps.\n")
+    assert text.endswith("Done: 10 steps. Checkpoint: run/checkpoints/step-10\n")
 
 
 def test_the_terminal_shows_bar_numbers_and_weights() -> None:
@@ -84,7 +87,7 @@ def test_the_terminal_shows_bar_numbers_and_weights() -> None:
         reporter.start(total_steps=300, initial_step=0)
         reporter.step(120, {**METRICS, **BALANCE})
         reporter.validation(120, {"val/j": 3.0})
-        reporter.finish(object())
+        reporter.finish(RESULT)
     text = text_of(shown)
     assert "120/300" in text
     assert "J 2.613  bpp 0.4012  PSNR 27.11 dB" in text

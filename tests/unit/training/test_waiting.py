@@ -17,9 +17,9 @@ from hpcmbal.data.loader import StepBatches
 from hpcmbal.errors import NumericalError
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.distributed import World
+from hpcmbal.training.run_plan import augmentation, open_data
 from hpcmbal.training.state import build_state
 from hpcmbal.training.stepper import Stepper
-from hpcmbal.training.trainer import augmentation, open_data
 
 Run = Callable[..., TrainSettings]
 CPU = torch.device("cpu")

@@ -27,7 +27,8 @@ from hpcmbal.ablation.run.storage import LocalStorage
 from hpcmbal.core.model import variants
 from hpcmbal.errors import CheckpointError, DataError, NumericalError, SettingsError
 from hpcmbal.training.checkpoint import list_checkpoints
-from hpcmbal.training.trainer import TrainResult, train
+from hpcmbal.training.result import TrainResult
+from hpcmbal.training.trainer import train
 
 
 @pytest.fixture(autouse=True)
