@@ -22,9 +22,9 @@ import torch
 
 from hpcmbal.atomic_file import write_text
 from hpcmbal.codec.bitstream import read_container
-from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture, decompress_container
 from hpcmbal.codec.codec_model import CodecModel, load_codec_model
+from hpcmbal.codec.coding_options import CodingOptions
 from hpcmbal.codec.refine import STEPS
 from hpcmbal.images.formats import source_extensions
 from hpcmbal.images.image_file import read_picture
@@ -45,7 +45,7 @@ class Point:
 def measure(picture: Picture, model: CodecModel, quality: float, effort: int) -> Point:
     """Code and decode a picture."""
     start = time.perf_counter()
-    data = code_picture(picture, model, Choices(quality, mode="learned", effort=effort)).data
+    data = code_picture(picture, model, CodingOptions(quality, mode="learned", effort=effort)).data
     seconds = time.perf_counter() - start
     decoded = decompress_container(read_container(data), model).pixels
     height, width = picture.pixels.shape[:2]

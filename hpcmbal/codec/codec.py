@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from hpcmbal.codec.bitstream import Container, read_container, write_container
-from hpcmbal.codec.choices import Choices, ModeChoice, Precision
+from hpcmbal.codec.coding_options import CodingOptions, ModeChoice, Precision
 from hpcmbal.codec.drawn import may_be_drawn
 from hpcmbal.codec.freed_memory import after_picture
 from hpcmbal.codec.header import RATE_STEPS
@@ -57,7 +57,7 @@ def compress(
     Args:
         image: Any single image that Pillow opens; see docs/format.md for what becomes of each image mode.
         model: A loaded model, any name of one (see `hpcmbal.model_files.find`), or None for the packaged default.
-        quality: See `Choices`; likewise `mode`, `target`, `effort` and `precision`.
+        quality: See `CodingOptions`; likewise `mode`, `target`, `effort` and `precision`.
         mode: For `lossless` no model is loaded.
         target: For example `Target("bytes", 20_000)`.
         effort: Of the encoder; files of all efforts are decoded alike.
@@ -72,44 +72,44 @@ def compress(
         SettingsError: A choice is out of range, the model has one rate, or no quality reaches the target.
         CheckpointError: There is no such model.
     """
-    choices = Choices(quality, target, mode, effort, precision)
+    options = CodingOptions(quality, target, mode, effort, precision)
     picture = picture_of(image)
     if mode == "lossless":
-        return code_picture(picture, None, choices).data
+        return code_picture(picture, None, options).data
     from hpcmbal.codec.codec_model import CodecModel, load_codec_model
 
     loaded = model if isinstance(model, CodecModel) else load_codec_model(model, device=device)
-    return code_picture(picture, loaded, choices).data
+    return code_picture(picture, loaded, options).data
 
 
 def compress_picture(
     picture: Picture, model: CodecModel | None, quality: float | None = None, *, mode: ModeChoice = "auto"
 ) -> bytes:
     """Compress a picture, which was already converted from its image mode; see `compress`."""
-    return code_picture(picture, model, Choices(quality, mode=mode)).data
+    return code_picture(picture, model, CodingOptions(quality, mode=mode)).data
 
 
 def code_picture(
-    picture: Picture, model: CodecModel | None, choices: Choices, progress: Callable[[float], None] | None = None
+    picture: Picture, model: CodecModel | None, options: CodingOptions, progress: Callable[[float], None] | None = None
 ) -> Compressed:
     """Compress a picture, and say how; see `compress`.
 
     Args:
         picture: What to code.
         model: Needed unless the mode is `lossless`.
-        choices: How to code it.
+        options: How to code it.
         progress: Is told the share of an effort that is done, 0 to 1.
     """
-    if choices.mode == "lossless":
+    if options.mode == "lossless":
         return Compressed(write_container(encode_lossless(picture)), lossless=True)
     if model is None:
-        raise SettingsError(f"Mode {choices.mode} needs a model. Give one, or choose the mode lossless.")
-    exact = exact_if_drawn(picture) if choices.mode == "auto" else None
-    target, pixels = choices.target, picture.pixels.shape[0] * picture.pixels.shape[1]
+        raise SettingsError(f"Mode {options.mode} needs a model. Give one, or choose the mode lossless.")
+    exact = exact_if_drawn(picture) if options.mode == "auto" else None
+    target, pixels = options.target, picture.pixels.shape[0] * picture.pixels.shape[1]
     if exact is not None and target is not None and target.allows(len(exact.data), pixels):
         return exact
     try:
-        learned = _learned(picture, model, choices, progress)
+        learned = _learned(picture, model, options, progress)
     except OutOfReachError:
         if exact is not None and target is not None and target.kind == "psnr":
             return exact
@@ -127,20 +127,20 @@ def exact_if_drawn(picture: Picture) -> Compressed | None:
 
 
 def _learned(
-    picture: Picture, model: CodecModel, choices: Choices, progress: Callable[[float], None] | None
+    picture: Picture, model: CodecModel, options: CodingOptions, progress: Callable[[float], None] | None
 ) -> Compressed:
     from hpcmbal.codec.learned import LearnedEncoder
 
-    encoder = LearnedEncoder(picture, model, choices.precision)
-    target, trials = choices.target, 0
+    encoder = LearnedEncoder(picture, model, options.precision)
+    target, trials = options.target, 0
     if target is None:
-        rate = model.rate_of(choices.quality)
-        coded = encoder.refined(rate, choices.effort, progress)
+        rate = model.rate_of(options.quality)
+        coded = encoder.refined(rate, options.effort, progress)
     else:
         reached = reach(encoder, target)
         coded, rate, trials = reached.coded, reached.rate, reached.trials
-        if choices.effort:
-            refined = encoder.refined(rate, choices.effort, progress)
+        if options.effort:
+            refined = encoder.refined(rate, options.effort, progress)
             coded = refined if target.met_by(encoder, refined) else coded
     return Compressed(write_container(coded.container), rate / RATE_STEPS or None, trials)
 

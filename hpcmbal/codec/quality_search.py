@@ -15,13 +15,13 @@ class Goal:
         value: The bound, positive.
         at_most: The best quality whose value is at most `value`; else the lowest whose value is at least `value`.
         tolerance: How far inside of the bound the search may end: relative to `value` if `at_most`, else absolute.
-        precision: Qualities so close are as good as each other.
+        resolution: Qualities so close are as good as each other.
     """
 
     value: float
     at_most: bool
     tolerance: float = 0.0
-    precision: int = 1
+    resolution: int = 1
 
     def met_by(self, found: float) -> bool:
         """Whether a value is within the bound."""
@@ -62,7 +62,7 @@ def search_quality(measure: Callable[[int], float], highest: int, goal: Goal) ->
     measured: dict[int, float] = {}
     low, high = -1, highest + 1  # the last number known to be on the lower side of the bound, the first on the upper
     widths = [high - low]
-    while high - low > (goal.precision if low >= 0 and high <= highest else 1):
+    while high - low > (goal.resolution if low >= 0 and high <= highest else 1):
         halve = not goal.tolerance or (len(widths) > 2 and widths[-1] > widths[-3] // 2)
         number = _next_number(measured, low, high, highest, goal, halve=halve)
         value = measured[number] = measure(number)

@@ -20,7 +20,7 @@ TargetKind = Literal["bytes", "bpp", "psnr"]
 RATE_TOLERANCE = 0.005
 """The search ends as soon as a file is at most this share smaller than what was allowed."""
 PSNR_TOLERANCE_DB = 0.02
-PRECISION = RATE_STEPS // 8
+RATE_RESOLUTION = RATE_STEPS // 8
 """Qualities closer than an eighth are as good as each other."""
 
 
@@ -54,9 +54,9 @@ class Target:
     def goal(self, pixels: int) -> Goal:
         """What the search looks for in a picture, or pictures, of so many pixels: bytes, or dB."""
         if self.kind == "psnr":
-            return Goal(self.value, at_most=False, tolerance=PSNR_TOLERANCE_DB, precision=PRECISION)
+            return Goal(self.value, at_most=False, tolerance=PSNR_TOLERANCE_DB, resolution=RATE_RESOLUTION)
         allowed = self.value if self.kind == "bytes" else self.value * pixels / 8
-        return Goal(allowed, at_most=True, tolerance=RATE_TOLERANCE, precision=PRECISION)
+        return Goal(allowed, at_most=True, tolerance=RATE_TOLERANCE, resolution=RATE_RESOLUTION)
 
     def allows(self, size_bytes: int, pixels: int) -> bool:
         """Whether a file of this size, whose pixels are exact, is the best that was asked for."""

@@ -23,7 +23,7 @@ from hpcmbal.errors import SettingsError
 from hpcmbal.settings import TrainSettings
 from hpcmbal.training.early_stopping import EarlyStopping
 from hpcmbal.training.rates import trained_rates
-from hpcmbal.training.trained_parts import freeze_parameters, freeze_part, rate_factors, set_rates
+from hpcmbal.training.trained_parts import freeze_parameters, freeze_part, learning_rate_factors, set_learning_rates
 from hpcmbal.training.warm_start import WarmStart, check_frozen_start, load_start
 
 
@@ -207,7 +207,7 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     start = None
     if tuning.init_from is not None and settings.output.checkpoint is None:
         start = load_start(model, tuning.init_from, strict=tuning.init_strict)
-    factors = rate_factors(tuning, model)
+    factors = learning_rate_factors(tuning, model)
     if start is not None:
         check_frozen_start(start, factors)
     freeze_parameters(model, factors)
@@ -218,7 +218,7 @@ def build_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     middle = rates.middle if isinstance(rates, LmbdaRange) else settings.loss.lmbda
     loss = build_loss(settings.loss, middle).to(device)
     optimizer = build_optimizer(settings.optimizer, model, loss.parameter_groups())
-    set_rates(optimizer, model, factors)
+    set_learning_rates(optimizer, model, factors)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
     decay = settings.training.ema_decay

@@ -9,7 +9,7 @@ from torch import nn
 
 from hpcmbal.core.model import HPCM
 from hpcmbal.core.model.parts import ENCODER, PARTS, depths, matching, part_of
-from hpcmbal.core.optim.rate_factors import apply_rate_factors
+from hpcmbal.core.optim.learning_rate_factors import apply_learning_rate_factors
 from hpcmbal.settings.problems import Problem, check_none
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TrainedPart(NamedTuple):
         return f"{self.name}: {self.trained:,} at {rates}" + (f", {self.frozen:,} frozen" if self.frozen else "")
 
 
-def rate_factors(settings: FineTuneSettings, model: nn.Module) -> dict[str, float]:
+def learning_rate_factors(settings: FineTuneSettings, model: nn.Module) -> dict[str, float]:
     """The factor of the learning rate of every parameter by name; 0: it is frozen.
 
     Raises:
@@ -89,9 +89,9 @@ def freeze_parameters(model: nn.Module, factors: dict[str, float]) -> None:
         parameter.requires_grad_(factors[name] > 0)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, model: nn.Module, factors: dict[str, float]) -> None:
+def set_learning_rates(optimizer: torch.optim.Optimizer, model: nn.Module, factors: dict[str, float]) -> None:
     """Give every parameter its own rate."""
-    apply_rate_factors(optimizer, {parameter: factors[name] for name, parameter in model.named_parameters()})
+    apply_learning_rate_factors(optimizer, {parameter: factors[name] for name, parameter in model.named_parameters()})
 
 
 def freeze_part(model: nn.Module, part: str) -> None:
@@ -106,11 +106,11 @@ def trained_parts(settings: TrainSettings) -> list[TrainedPart]:
     """What a training does with each part of its network.
 
     Raises:
-        SettingsError: See `rate_factors`.
+        SettingsError: See `learning_rate_factors`.
     """
     with torch.device("meta"):
         model = HPCM(settings.model.name)
-    factors = rate_factors(settings.finetune, model)
+    factors = learning_rate_factors(settings.finetune, model)
     rate, found = settings.optimizer.learning_rate, []
     for part in PARTS:
         sizes = {name: p.numel() for name, p in model.named_parameters() if part_of(name) == part}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcmbal.atomic_file import check_no_input
-from hpcmbal.codec.choices import choices_of
+from hpcmbal.codec.coding_options import coding_options
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch, run_batch_on
 from hpcmbal.codec.files.job import STREAM, Job, Outcome, read_source, write_target
 from hpcmbal.codec.files.plan import Naming, Plan, plan_jobs
@@ -102,7 +102,7 @@ class Compression:
         settings, model = self.settings, self.model()
         source = read_source(job.source)
         picture = read_picture(source, str(job.source), pixel_limit=settings.max_pixels)
-        coded = code_picture(picture, model, choices_of(settings), self.progress)
+        coded = code_picture(picture, model, coding_options(settings), self.progress)
         psnr_db = _verified_psnr_db(coded.data, picture, model, settings.max_pixels) if settings.verify else None
         write_target(job, coded.data)
         height, width = picture.pixels.shape[:2]
@@ -117,7 +117,7 @@ class Compression:
             CheckpointError: There is no such model.
             SettingsError: It has no such quality, or there is no such device.
         """
-        choices_of(self.settings)
+        coding_options(self.settings)
         model = self.model()
         if model is not None and self.settings.target is None:
             model.rate_of(self.settings.quality)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hpcmbal.codec.choices import choices_of
+from hpcmbal.codec.coding_options import coding_options
 from hpcmbal.codec.files.job import Job, read_source
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.targets import search_rate
@@ -31,7 +31,7 @@ def common_quality(jobs: Sequence[Job], settings: CompressSettings, model: Codec
     Raises:
         SettingsError: The model has one rate, or no quality reaches the target.
     """
-    target = choices_of(settings).target
+    target = coding_options(settings).target
     if target is None:
         raise ValueError("common_quality needs a target")
     files = _Files(jobs, settings, model)

@@ -60,6 +60,6 @@ def distortion_parts(metric: str, x_hat: Tensor, x: Tensor, bands: Tensor) -> tu
 
 
 @torch.no_grad()
-def psnr_db(mse: Tensor) -> Tensor:
+def psnr_db_of_mse(mse: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of pixels in [0, 1] in dB, at most 100, from their mean squared error; any shape."""
     return -10 * mse.clamp_min(1e-10).log10()

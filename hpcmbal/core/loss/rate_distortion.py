@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hpcmbal.core.lmbda import lmbda_of_images
 from hpcmbal.core.loss.bands import coarse_and_detail, fine_energy
-from hpcmbal.core.loss.distortion import distortion_parts, psnr_db
+from hpcmbal.core.loss.distortion import distortion_parts, psnr_db_of_mse
 from hpcmbal.core.loss.tasks import TOTAL_TASK, TWO_TASKS, LossRecord, TaskLosses
 from hpcmbal.errors import SettingsError
 from hpcmbal.settings import choices
@@ -135,7 +135,7 @@ class RateDistortionLoss(nn.Module):
             bpp_s3=rates[2],
             bpp_z=rates[3],
             mse=measured.bands.sum(1).mean(),
-            psnr_db=psnr_db(measured.bands.sum(1)).mean(),
+            psnr_db=psnr_db_of_mse(measured.bands.sum(1)).mean(),
             ms_ssim=None if measured.ms_ssim is None else measured.ms_ssim.mean(),
             distortion=distortion,
             distortion_share_s1=shares[0],

@@ -43,7 +43,7 @@ def test_sizes_of_a_real_curve_take_few_trials(bound: float, bend: float) -> Non
         share = number / 25_344
         return round(math.exp(7.6 + 6 * share + bend * math.sin(math.pi * share)))
 
-    found = search_quality(size, 25_344, Goal(bound, at_most=True, tolerance=0.005, precision=32))
+    found = search_quality(size, 25_344, Goal(bound, at_most=True, tolerance=0.005, resolution=32))
     assert found.met
     assert 0.994 * bound <= size(found.number) <= bound
     assert len(found.measured) <= 6
@@ -55,7 +55,7 @@ def test_psnr_of_a_real_curve_takes_few_trials(bound: float) -> None:
         share = number / 25_344
         return 26 + 14 * share + 3 * share**2
 
-    found = search_quality(psnr, 25_344, Goal(bound, at_most=False, tolerance=0.02, precision=32))
+    found = search_quality(psnr, 25_344, Goal(bound, at_most=False, tolerance=0.02, resolution=32))
     assert bound <= psnr(found.number) <= bound + 0.021
     assert len(found.measured) <= 6
 

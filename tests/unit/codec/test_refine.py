@@ -13,9 +13,9 @@ from PIL import Image
 
 from hpcmbal.codec import learned, refine
 from hpcmbal.codec.bitstream import write_container
-from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture
 from hpcmbal.codec.codec_model import CodecModel
+from hpcmbal.codec.coding_options import CodingOptions
 from hpcmbal.codec.learned import LearnedEncoder, decode_learned
 from hpcmbal.codec.refine import STEPS, refine_latents, regions
 from hpcmbal.codec.targets import Target
@@ -71,7 +71,7 @@ def test_effort_0_is_the_single_pass(tiny: Any, picture: Picture) -> None:
 @pytest.mark.usefixtures("few_steps")
 def test_it_is_deterministic_and_leaves_the_model_alone(tiny: Any, picture: Picture) -> None:
     before = {name: value.clone() for name, value in tiny.network.state_dict().items()}
-    files = [code_picture(picture, tiny, Choices(effort=1)).data for _ in range(2)]
+    files = [code_picture(picture, tiny, CodingOptions(effort=1)).data for _ in range(2)]
     assert files[0] == files[1]
     for name, value in tiny.network.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
@@ -156,8 +156,8 @@ def test_products_in_bfloat16_are_as_good(tiny: Any, picture: Picture, monkeypat
 
 @pytest.mark.usefixtures("few_steps")
 def test_a_refined_file_still_reaches_its_target(tiny: Any, picture: Picture) -> None:
-    bound = len(code_picture(picture, tiny, Choices(60, mode="learned")).data)
-    found = code_picture(picture, tiny, Choices(target=Target("bytes", bound), effort=1))
+    bound = len(code_picture(picture, tiny, CodingOptions(60, mode="learned")).data)
+    found = code_picture(picture, tiny, CodingOptions(target=Target("bytes", bound), effort=1))
     assert len(found.data) <= bound
 
 
@@ -165,4 +165,4 @@ def test_a_model_that_does_not_say_its_lmbda_is_refused(picture: Picture) -> Non
     made = runpy.run_path(str(Path(__file__).parents[2] / "golden" / "tiny_model.py"))
     fixed = CodecModel(made["tiny_model"](made["tiny_variant"](rate_levels=0)), "fixed")
     with pytest.raises(SettingsError, match="effort=2 weighs bits against errors, and fixed does not say how"):
-        code_picture(picture, fixed, Choices(effort=2))
+        code_picture(picture, fixed, CodingOptions(effort=2))

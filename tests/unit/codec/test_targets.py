@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from hpcmbal.codec.bitstream import read_container
-from hpcmbal.codec.choices import Choices
 from hpcmbal.codec.codec import code_picture, compress, compress_picture, decompress_container
 from hpcmbal.codec.codec_model import CodecModel
+from hpcmbal.codec.coding_options import CodingOptions
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.learned import LearnedEncoder
-from hpcmbal.codec.targets import PRECISION, OutOfReachError, Target, reach
+from hpcmbal.codec.targets import RATE_RESOLUTION, OutOfReachError, Target, reach
 from hpcmbal.errors import SettingsError
 from hpcmbal.images.picture import Picture
 from hpcmbal.images.psnr import psnr_db
@@ -41,14 +41,14 @@ def ends(tiny: Any, picture: Picture) -> tuple[int, int]:
 def test_the_best_quality_within_a_size(tiny: Any, picture: Picture, ends: tuple[int, int], share: float) -> None:
     bound = round(ends[0] + share * (ends[1] - ends[0]))
     reached = reach(LearnedEncoder(picture, tiny), Target("bytes", bound))
-    found = code_picture(picture, tiny, Choices(target=Target("bytes", bound)))
+    found = code_picture(picture, tiny, CodingOptions(target=Target("bytes", bound)))
     assert 0.99 * bound <= len(found.data) <= bound
     assert found.trials == reached.trials <= 12
     assert found.quality == read_container(found.data).header.rate / RATE_STEPS
     # The quality that is told gives such a file again, whatever was coded before.
     assert len(compress_picture(picture, tiny, found.quality)) == pytest.approx(len(found.data), rel=0.002)
     if len(found.data) < 0.995 * bound:
-        assert len(compress_picture(picture, tiny, found.quality + 2 * PRECISION / RATE_STEPS)) > bound
+        assert len(compress_picture(picture, tiny, found.quality + 2 * RATE_RESOLUTION / RATE_STEPS)) > bound
 
 
 def test_bits_per_pixel_are_those_of_the_whole_file(tiny: Any, picture: Picture, ends: tuple[int, int]) -> None:
@@ -67,7 +67,7 @@ def test_the_smallest_file_of_a_psnr(tiny: Any, picture: Picture) -> None:
     worst, best = (psnr(compress_picture(picture, tiny, quality, mode="learned")) for quality in (1, 100))
     low, high = sorted((worst, best))
     bound = (low + high) / 2
-    found = code_picture(picture, tiny, Choices(target=Target("psnr", bound)))
+    found = code_picture(picture, tiny, CodingOptions(target=Target("psnr", bound)))
     assert psnr(found.data) >= bound - 1e-3
 
 
@@ -87,13 +87,13 @@ def test_the_smallest_file_of_a_psnr(tiny: Any, picture: Picture) -> None:
 )
 def test_what_no_quality_reaches_is_refused(tiny: Any, picture: Picture, target: Target, message: str) -> None:
     with pytest.raises(OutOfReachError, match=message):
-        code_picture(picture, tiny, Choices(target=target))
+        code_picture(picture, tiny, CodingOptions(target=target))
 
 
 def test_more_room_than_the_best_quality_needs_gives_the_best_quality(
     tiny: Any, picture: Picture, ends: tuple[int, int]
 ) -> None:
-    found = code_picture(picture, tiny, Choices(target=Target("bytes", 10 * ends[1])))
+    found = code_picture(picture, tiny, CodingOptions(target=Target("bytes", 10 * ends[1])))
     assert (found.quality, len(found.data)) == (100, ends[1])
 
 
@@ -104,13 +104,13 @@ class TestDrawings:
 
     def test_are_exact_where_that_is_within_the_size(self, tiny: Any) -> None:
         exact = compress_picture(self.drawing, None, mode="lossless")
-        assert code_picture(self.drawing, tiny, Choices(target=Target("bytes", len(exact)))).data == exact
+        assert code_picture(self.drawing, tiny, CodingOptions(target=Target("bytes", len(exact)))).data == exact
 
     def test_are_exact_where_no_quality_reaches_a_psnr(self, tiny: Any) -> None:
-        found = code_picture(self.drawing, tiny, Choices(target=Target("psnr", 80)))
+        found = code_picture(self.drawing, tiny, CodingOptions(target=Target("psnr", 80)))
         assert read_container(found.data).header.lossless
         with pytest.raises(OutOfReachError, match="out of reach"):
-            code_picture(self.drawing, tiny, Choices(target=Target("psnr", 80), mode="learned"))
+            code_picture(self.drawing, tiny, CodingOptions(target=Target("psnr", 80), mode="learned"))
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
@@ -129,7 +129,7 @@ def test_models_of_one_rate_have_none(picture: Picture) -> None:
     made = runpy.run_path(str(Path(__file__).parents[2] / "golden" / "tiny_model.py"))
     fixed = CodecModel(made["tiny_model"](made["tiny_variant"](rate_levels=0)), "fixed")
     with pytest.raises(SettingsError, match="fixed has one rate, so there is no quality to find. Leave target_bpp out"):
-        code_picture(picture, fixed, Choices(target=Target("bpp", 1)))
+        code_picture(picture, fixed, CodingOptions(target=Target("bpp", 1)))
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_models_of_one_rate_have_none(picture: Picture) -> None:
 )
 def test_choices_are_checked_together(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        Choices(**choices)
+        CodingOptions(**choices)

@@ -27,7 +27,7 @@ from hpcmbal.training.reporting import SilentReporter
 from hpcmbal.training.schedule import learning_rate_factor
 from hpcmbal.training.state import build_state
 from hpcmbal.training.trackers import read_log
-from hpcmbal.training.trained_parts import rate_factors
+from hpcmbal.training.trained_parts import learning_rate_factors
 from hpcmbal.training.trainer import train
 
 Run = Callable[..., TrainSettings]
@@ -76,7 +76,7 @@ def test_frozen_parts_are_bit_identical_after_50_steps(
     )
     train(settings)
     before, after = read_weights(tiny_start), weights_after(settings)
-    factors = rate_factors(settings.finetune, HPCM("hpcm-nano"))
+    factors = learning_rate_factors(settings.finetune, HPCM("hpcm-nano"))
     assert {part_of(name) for name, factor in factors.items() if factor == 0} >= {
         part for part in frozen if "." not in part
     } - {"context"}
@@ -128,7 +128,7 @@ def by_name(state: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_rates_fall_with_depth() -> None:
-    factors = rate_factors(FineTuneSettings(layer_decay=0.5), HPCM("hpcm-nano"))
+    factors = learning_rate_factors(FineTuneSettings(layer_decay=0.5), HPCM("hpcm-nano"))
     layers = [factors[f"g_a.branch.{i}.weight"] for i in (0,)]
     assert layers[0] == 0.5 ** (len(HPCM("hpcm-nano").g_a.branch) - 1)
     assert [factors[f"adaptive_params_list.{i}"] for i in (0, 1, 9)] == [0.25, 0.5, 1.0]
@@ -151,7 +151,7 @@ def test_rates_fall_with_depth() -> None:
 )
 def test_what_means_nothing_is_refused(tuning: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        rate_factors(FineTuneSettings(**tuning), HPCM("hpcm-nano"))
+        learning_rate_factors(FineTuneSettings(**tuning), HPCM("hpcm-nano"))
 
 
 def test_the_preflight_lists_what_learns(tiny_run: Run, tiny_start: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-def apply_rate_factors(optimizer: torch.optim.Optimizer, factors: Mapping[nn.Parameter, float]) -> None:
+def apply_learning_rate_factors(optimizer: torch.optim.Optimizer, factors: Mapping[nn.Parameter, float]) -> None:
     """Split every parameter group by factor and multiply the learning rates; everything else of a group stays.
 
     Args:

@@ -16,7 +16,7 @@ MODES: tuple[str, ...] = ("auto", *get_args(CodingMode))
 
 
 @dataclass(frozen=True)
-class Choices:
+class CodingOptions:
     """How a picture is coded.
 
     Attributes:
@@ -67,7 +67,7 @@ class Choices:
             raise SettingsError(f"{setting('effort')} should be 0 to {HIGHEST_EFFORT}. Found {self.effort}.")
 
 
-def choices_of(settings: CompressSettings) -> Choices:
+def coding_options(settings: CompressSettings) -> CodingOptions:
     """The choices that the settings of `compress` make."""
     mode: ModeChoice = "lossless" if settings.lossless else "learned" if settings.lossy else "auto"
     target = None
@@ -77,4 +77,4 @@ def choices_of(settings: CompressSettings) -> Choices:
         target = Target("bpp", settings.target_bpp)
     elif settings.target_psnr is not None:
         target = Target("psnr", settings.target_psnr)
-    return Choices(settings.quality, target, mode, settings.effort, settings.precision)
+    return CodingOptions(settings.quality, target, mode, settings.effort, settings.precision)
