@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from hpcmbal.codec.quality_search import Goal
-from hpcmbal.codec.quality_search import search_quality as bracket_quality
+from hpcmbal.codec.quality_search import Goal, search_quality
 from hpcmbal.errors import SettingsError
-from hpcmbal.evaluation.codecs.image_codec import CodedImage, Sample, measure_coded
+from hpcmbal.evaluation.codecs.image_codec import AdjustableCodec, CodedImage, Sample, measure_coded
+from hpcmbal.evaluation.codecs.quality_scale import QualityScale
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
 
 if TYPE_CHECKING:
@@ -21,30 +21,6 @@ if TYPE_CHECKING:
 Target: TypeAlias = Literal["bpp", "psnr-rgb"]
 Coder: TypeAlias = Callable[[float], CodedImage]
 """Codes the image at a quality."""
-
-
-@dataclass(frozen=True)
-class QualityScale:
-    """The qualities of a codec.
-
-    Attributes:
-        lowest: The quality of the smallest files.
-        highest: That of the best pictures; below `lowest` for codecs that count downwards, such as a QP.
-        step: The smallest difference that the codec knows.
-    """
-
-    lowest: float
-    highest: float
-    step: float = 1.0
-
-    def at(self, number: int) -> float:
-        """Quality number 0 (smallest files) to `count` (best)."""
-        return self.lowest + math.copysign(number * self.step, self.highest - self.lowest)
-
-    @property
-    def count(self) -> int:
-        """The number of steps."""
-        return round(abs(self.highest - self.lowest) / self.step)
 
 
 @dataclass(frozen=True)
@@ -77,19 +53,16 @@ def find_quality(settings: FindQualitySettings) -> FoundQuality:
     pixels = read_rgb(settings.image)
     code, scale = _codec(pixels, settings)
     if settings.target_bpp is not None:
-        return search_quality(pixels, code, scale, "bpp", settings.target_bpp)
-    return search_quality(pixels, code, scale, "psnr-rgb", settings.target_psnr or 0.0)
+        return search_codec_quality(pixels, code, scale, "bpp", settings.target_bpp)
+    return search_codec_quality(pixels, code, scale, "psnr-rgb", settings.target_psnr or 0.0)
 
 
 def _codec(pixels: RgbImage, settings: FindQualitySettings) -> tuple[Coder, QualityScale]:
     if settings.anchor is not None:
-        from hpcmbal.evaluation.codecs.anchors import PillowAnchor
-        from hpcmbal.evaluation.codecs.external import ProgramAnchor
         from hpcmbal.evaluation.codecs.selection import build_anchor
-        from hpcmbal.evaluation.codecs.video import VideoAnchor
 
         anchor = build_anchor(settings.anchor)
-        if not isinstance(anchor, PillowAnchor | ProgramAnchor | VideoAnchor):
+        if not isinstance(anchor, AdjustableCodec):
             raise SettingsError(
                 f"'{settings.anchor}' is a plug-in with fixed operating points, of which no quality can be asked."
             )
@@ -110,7 +83,9 @@ def _codec(pixels: RgbImage, settings: FindQualitySettings) -> tuple[Coder, Qual
     return lambda quality: codec.code_at(pixels, ModelPoint(path, quality)), QualityScale(1, 100)
 
 
-def search_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Target, value: float) -> FoundQuality:
+def search_codec_quality(
+    image: RgbImage, code: Coder, scale: QualityScale, target: Target, value: float
+) -> FoundQuality:
     """The highest quality that needs at most `value` bpp, or the lowest that gives at least `value` dB.
 
     Assumes that rate and PSNR rise with quality, as they do but for small steps.
@@ -131,7 +106,7 @@ def search_quality(image: RgbImage, code: Coder, scale: QualityScale, target: Ta
         samples[number] = measure_coded(image, code(scale.at(number)))
         return _value(samples[number], target)
 
-    found = bracket_quality(measure, scale.count, Goal(value, at_most=target == BPP))
+    found = search_quality(measure, scale.count, Goal(value, at_most=target == BPP))
     if not found.met:
         raise SettingsError(
             f"No quality from {scale.lowest:g} to {scale.highest:g} gives {_wanted(target, value)} on this image: "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.errors import DataError, MissingExtraError, SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage, timed_round_trip
-from hpcmbal.evaluation.find_quality import QualityScale
+from hpcmbal.evaluation.codecs.quality_scale import QualityScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

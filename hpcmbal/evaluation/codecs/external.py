@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage
-from hpcmbal.evaluation.find_quality import QualityScale
+from hpcmbal.evaluation.codecs.quality_scale import QualityScale
 from hpcmbal.evaluation.programs import run_program
 from hpcmbal.images.image_file import read_rgb
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, MS_SSIM_DB, PSNR
@@ -14,6 +14,7 @@ from hpcmbal.images.psnr import psnr_db
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hpcmbal.evaluation.codecs.quality_scale import QualityScale
     from hpcmbal.evaluation.extra_metrics import ExtraMetrics
     from hpcmbal.images.rgb_image import RgbImage
 
@@ -68,6 +69,25 @@ class ImageCodec(Protocol):
 
     def code(self, image: RgbImage, point: int) -> CodedImage:
         """Encode and decode `image` `[H, W, 3]` uint8 at operating point number `point`."""
+        ...
+
+
+@runtime_checkable
+class AdjustableCodec(Protocol):
+    """A codec that can be asked for any quality, not only those of its points."""
+
+    @property
+    def scale(self) -> QualityScale:
+        """All its qualities."""
+        ...
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """Those of its points."""
+        ...
+
+    def code_at(self, image: RgbImage, quality: float) -> CodedImage:
+        """Encode and decode `image`."""
         ...
 
 

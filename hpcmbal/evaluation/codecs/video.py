@@ -22,7 +22,7 @@ import numpy as np
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.colour import MATRIX, Chroma, frame_size, from_frame, to_frame
 from hpcmbal.evaluation.codecs.image_codec import CodedImage
-from hpcmbal.evaluation.find_quality import QualityScale
+from hpcmbal.evaluation.codecs.quality_scale import QualityScale
 from hpcmbal.evaluation.programs import ffmpeg_version, file_hash, find_ffmpeg, run_program
 
 if TYPE_CHECKING:

@@ -6,15 +6,14 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
+from hpcmbal.evaluation.codecs.image_codec import AdjustableCodec, CodedImage, ImageCodec
 from hpcmbal.evaluation.curves.curve import BPP, Curve
 from hpcmbal.images.image_file import read_rgb
 from hpcmbal.images.psnr import psnr_db
 
 if TYPE_CHECKING:
-    from hpcmbal.evaluation.codecs.image_codec import CodedImage, ImageCodec
-    from hpcmbal.evaluation.find_quality import QualityScale
     from hpcmbal.evaluation.runner import TestImages
     from hpcmbal.images.rgb_image import RgbImage
 
@@ -64,25 +63,6 @@ class ViewerImage:
     levels: tuple[Level, ...]
 
 
-@runtime_checkable
-class AnyQuality(Protocol):
-    """A codec that can be asked for any quality, not only those of its points."""
-
-    @property
-    def scale(self) -> QualityScale:
-        """All its qualities."""
-        ...
-
-    @property
-    def qualities(self) -> tuple[float, ...]:
-        """Those of its points."""
-        ...
-
-    def code_at(self, image: RgbImage, quality: float) -> CodedImage:
-        """Encode and decode `image`."""
-        ...
-
-
 def viewer_images(
     images: TestImages, codecs: Mapping[str, ImageCodec], curves: Sequence[Curve], count: int
 ) -> list[ViewerImage]:
@@ -107,7 +87,7 @@ def viewer_images(
 def nearest_coding(codec: ImageCodec, curve: Curve, image: RgbImage, name: str, bpp: float) -> CodedImage:
     """The image coded by `codec` at the rate that is nearest to `bpp`, by ratio."""
     point = nearest_point(curve, name, bpp)
-    if not isinstance(codec, AnyQuality):
+    if not isinstance(codec, AdjustableCodec):
         return codec.code(image, point)
     scale, pixels = codec.scale, image.shape[0] * image.shape[1]
     tried: dict[int, CodedImage] = {}
