@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpcmbal.errors import SettingsError, setting
-from hpcmbal.evaluation.codecs.anchors import PILLOW_FORMATS, PillowAnchor
-from hpcmbal.evaluation.codecs.external import PROGRAMS, ProgramAnchor
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
-from hpcmbal.evaluation.codecs.video import VIDEO_CODECS, VideoAnchor
+from hpcmbal.evaluation.codecs.pillow_anchor import PILLOW_FORMATS, PillowAnchor
+from hpcmbal.evaluation.codecs.program_anchor import PROGRAMS, ProgramAnchor
+from hpcmbal.evaluation.codecs.video_anchor import VIDEO_CODECS, VideoAnchor
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import read_header
 from hpcmbal.settings.plugins import load_plugin, plugin_names

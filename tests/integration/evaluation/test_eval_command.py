@@ -19,8 +19,8 @@ from tiny import write_variable_model
 import hpcmbal
 from hpcmbal.cli.app import main
 from hpcmbal.evaluation import runner as runner_module
-from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, operating_points
+from hpcmbal.evaluation.codecs.pillow_anchor import PillowAnchor
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
 from hpcmbal.model_files.find import DEFAULT_MODEL

@@ -16,8 +16,8 @@ from skimage.data import chelsea
 
 from hpcmbal.errors import DataError, MissingExtraError, SettingsError
 from hpcmbal.evaluation import extra_metrics as module
-from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.image_codec import measure
+from hpcmbal.evaluation.codecs.pillow_anchor import PillowAnchor
 from hpcmbal.evaluation.curves.curve import DISTANCES_IN_DB, IN_DB, QUALITY_METRICS, mean_results
 from hpcmbal.evaluation.extra_metrics import EXTRA_METRICS, WEIGHTS, ExtraMetrics
 from hpcmbal.settings import choices

@@ -10,8 +10,8 @@ import pytest
 from skimage.data import chelsea
 
 from hpcmbal.errors import SettingsError
-from hpcmbal.evaluation.codecs.anchors import PillowAnchor
 from hpcmbal.evaluation.codecs.image_codec import FILE_BYTES, SCALE_KEYS
+from hpcmbal.evaluation.codecs.pillow_anchor import PillowAnchor
 from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, PSNR, Curve, mean_results
 from hpcmbal.evaluation.report.figures import draw_figures, scale_rates

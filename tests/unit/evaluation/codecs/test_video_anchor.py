@@ -14,7 +14,7 @@ from hpcmbal.evaluation import programs
 from hpcmbal.evaluation.codecs.colour import KB, KR, frame_size, from_frame, to_frame
 from hpcmbal.evaluation.codecs.image_codec import measure
 from hpcmbal.evaluation.codecs.selection import build_anchor
-from hpcmbal.evaluation.codecs.video import VIDEO_CODECS, VTM_CONFIG_VARIABLE, VideoAnchor
+from hpcmbal.evaluation.codecs.video_anchor import VIDEO_CODECS, VTM_CONFIG_VARIABLE, VideoAnchor
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
 from hpcmbal.images.psnr import psnr_db
 
