@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hpcmbal.errors import SettingsError, setting
+from hpcmbal.evaluation.codecs.ffmpeg_anchor import FFMPEG_ANCHORS
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint, operating_points
-from hpcmbal.evaluation.codecs.pillow_anchor import PILLOW_FORMATS, PillowAnchor
-from hpcmbal.evaluation.codecs.program_anchor import PROGRAMS, ProgramAnchor
-from hpcmbal.evaluation.codecs.video_anchor import VIDEO_CODECS, VideoAnchor
+from hpcmbal.evaluation.codecs.pillow_anchor import PILLOW_ANCHORS
+from hpcmbal.evaluation.codecs.program_anchor import PROGRAM_ANCHORS
+from hpcmbal.evaluation.codecs.quality_anchor import QualityAnchor
+from hpcmbal.evaluation.codecs.vtm_anchor import VTM
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import read_header
 from hpcmbal.settings.plugins import load_plugin, plugin_names
 from hpcmbal.visible_text import visible
+
+OWN_ANCHORS: Mapping[str, QualityAnchor] = {
+    anchor.name: anchor for anchor in (*PILLOW_ANCHORS, *FFMPEG_ANCHORS, VTM, *PROGRAM_ANCHORS)
+}
+"""The anchors that need no plug-in, by the name on the command line."""
 
 
 def build_anchor(name: str) -> ImageCodec:
@@ -25,16 +32,14 @@ def build_anchor(name: str) -> ImageCodec:
         SettingsError: There is none, or it cannot run here.
         MissingExtraError: It needs an optional package.
     """
-    if name in PILLOW_FORMATS:
-        return PillowAnchor(name)
-    if name in PROGRAMS:
-        return ProgramAnchor(name)
-    if name in VIDEO_CODECS:
-        return VideoAnchor(name)
+    if name in OWN_ANCHORS:
+        anchor = OWN_ANCHORS[name]
+        anchor.check()
+        return anchor
     if name in plugin_names("codecs"):
         codec: ImageCodec = load_plugin("codecs", name)()
         return codec
-    known = [*PILLOW_FORMATS, *VIDEO_CODECS, *PROGRAMS, *plugin_names("codecs")]
+    known = [*OWN_ANCHORS, *plugin_names("codecs")]
     raise SettingsError(f"No anchor '{name}'. Choose from: {', '.join(known)}.")
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import hpcmbal
 from hpcmbal.cli.app import main
 from hpcmbal.evaluation import runner as runner_module
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, operating_points
-from hpcmbal.evaluation.codecs.pillow_anchor import PillowAnchor
+from hpcmbal.evaluation.codecs.selection import OWN_ANCHORS
 from hpcmbal.evaluation.runner import Runner, TestImages
 from hpcmbal.evaluation.sample_store import SampleStore
 from hpcmbal.model_files.find import DEFAULT_MODEL
@@ -91,7 +92,7 @@ def test_real_files_and_estimates_agree(photographs: Path, model: Path, tmp_path
 def test_an_interrupted_evaluation_goes_on_where_it_was(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, anchor = TestImages.from_folder(photographs), PillowAnchor("jpeg", (10.0, 50.0))
+    images, anchor = TestImages.from_folder(photographs), replace(OWN_ANCHORS["jpeg"], qualities=(10.0, 50.0))
     measured = 0
     real = runner_module.measure
 
@@ -116,7 +117,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
         assert resumed.results[key] == fresh.results[key]
     # Other points of the same codec are additions: nothing is measured twice.
     with Runner(images, SampleStore(store)) as runner:
-        runner.evaluate(PillowAnchor("jpeg", (50.0, 90.0)))
+        runner.evaluate(replace(OWN_ANCHORS["jpeg"], qualities=(50.0, 90.0)))
     assert len(SampleStore(store)) == 15
 
 
@@ -148,7 +149,10 @@ def test_numbers_do_not_depend_on_workers_or_order(large_photographs: Path, mode
         object.__setattr__(backwards, field, getattr(backwards, field)[::-1])
     found = []
     for workers, images in ((1, TestImages.from_folder(large_photographs)), (2, backwards)):
-        codecs = [PillowAnchor("webp", (10.0, 60.0)), ModelCodec("ours", operating_points(model, [20.0, 80.0]))]
+        codecs = [
+            replace(OWN_ANCHORS["webp"], qualities=(10.0, 60.0)),
+            ModelCodec("ours", operating_points(model, [20.0, 80.0])),
+        ]
         with Runner(images, SampleStore(tmp_path / f"{workers}.jsonl"), workers=workers) as runner:
             curves = [runner.evaluate(codec) for codec in codecs]
         found.append([(curve.name, name, curve.samples[name]) for curve in curves for name in sorted(curve.samples)])
@@ -373,7 +377,7 @@ def test_find_quality(photographs: Path, model: Path, capsys: pytest.CaptureFixt
     assert main(["find-quality", image, "--target-psnr", "33", "--anchor", "jpeg", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["psnr-rgb"] >= 33
-    coded = PillowAnchor("jpeg").code_at(np.asarray(Image.open(image)), found["quality"])
+    coded = OWN_ANCHORS["jpeg"].code_at(np.asarray(Image.open(image)), found["quality"])
     assert coded.file_bytes == found["file_bytes"]
     assert main(["find-quality", image, "--target-bpp", "1.0", "--model", str(model), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bpp"] <= 1.0

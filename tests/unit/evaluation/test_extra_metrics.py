@@ -17,7 +17,7 @@ from skimage.data import chelsea
 from hpcmbal.errors import DataError, MissingExtraError, SettingsError
 from hpcmbal.evaluation import extra_metrics as module
 from hpcmbal.evaluation.codecs.image_codec import measure
-from hpcmbal.evaluation.codecs.pillow_anchor import PillowAnchor
+from hpcmbal.evaluation.codecs.selection import OWN_ANCHORS
 from hpcmbal.evaluation.curves.curve import DISTANCES_IN_DB, IN_DB, QUALITY_METRICS, mean_results
 from hpcmbal.evaluation.extra_metrics import EXTRA_METRICS, WEIGHTS, ExtraMetrics
 from hpcmbal.settings import choices
@@ -110,7 +110,7 @@ def test_psnr_hvs_m_is_that_of_the_packages_second_implementation(photograph: np
 
 
 def test_samples_hold_what_was_asked_for_and_means_in_db(photograph: np.ndarray) -> None:
-    sample = measure(PillowAnchor("jpeg"), photograph, 2, chosen("fsim", "vif"))
+    sample = measure(OWN_ANCHORS["jpeg"], photograph, 2, chosen("fsim", "vif"))
     results = mean_results({"a": {key: (value,) for key, value in sample.items()}})
     assert results["fsim-db"][0] == pytest.approx(-10 * math.log10(1 - sample["fsim"]))
     assert results["vif"] == (sample["vif"],)

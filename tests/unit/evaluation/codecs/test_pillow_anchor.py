@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from skimage.data import chelsea
 from skimage.metrics import peak_signal_noise_ratio
 
 from hpcmbal.evaluation.codecs.image_codec import measure
-from hpcmbal.evaluation.codecs.pillow_anchor import PILLOW_FORMATS, PillowAnchor
+from hpcmbal.evaluation.codecs.pillow_anchor import PILLOW_ANCHORS
+from hpcmbal.evaluation.codecs.selection import OWN_ANCHORS
 from hpcmbal.evaluation.curves.bd_rate import bd_rate
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
 
+NAMES = [anchor.name for anchor in PILLOW_ANCHORS]
 FAST = ["jpeg", "webp", "jxl", "jpeg2000"]
 
 
@@ -53,7 +56,7 @@ def test_numbers_are_those_of_a_pillow_round_trip(
     stream = io.BytesIO()
     Image.fromarray(photograph).save(stream, **settings)
     decoded = np.asarray(Image.open(io.BytesIO(stream.getvalue())).convert("RGB"))
-    sample = measure(PillowAnchor(name), photograph, 4)
+    sample = measure(OWN_ANCHORS[name], photograph, 4)
     assert sample[BPP] == len(stream.getvalue()) * 8 / (80 * 96)
     assert sample[PSNR] == pytest.approx(peak_signal_noise_ratio(photograph, decoded), abs=1e-9)
 
@@ -61,7 +64,7 @@ def test_numbers_are_those_of_a_pillow_round_trip(
 def test_avif_is_tuned_for_what_it_is_compared_in() -> None:
     """As libavif comes, it gives up PSNR for looks, and would make a weak anchor."""
     image = np.ascontiguousarray(chelsea()[40:168, 100:260])
-    anchor = PillowAnchor("avif", (20, 35, 50, 65))
+    anchor = replace(OWN_ANCHORS["avif"], qualities=(20, 35, 50, 65))
     as_it_comes, tuned = [], []
     for point, quality in enumerate(anchor.qualities):
         stream = io.BytesIO()
@@ -76,29 +79,30 @@ def test_avif_is_tuned_for_what_it_is_compared_in() -> None:
 @pytest.mark.parametrize("name", FAST)
 def test_more_quality_is_more_bits_and_more_psnr(photograph: np.ndarray, name: str) -> None:
     skip_without_plugin(name)
-    anchor = PillowAnchor(name)
+    anchor = OWN_ANCHORS[name]
     first, last = (measure(anchor, photograph, point) for point in (0, len(anchor.points) - 1))
     assert first[BPP] < last[BPP]
     assert first[PSNR] + 5 < last[PSNR]
 
 
-@pytest.mark.parametrize("name", PILLOW_FORMATS)
+@pytest.mark.parametrize("name", NAMES)
 def test_eight_qualities_and_their_description(name: str) -> None:
     skip_without_plugin(name)
-    described = PillowAnchor(name).describe()
+    described = OWN_ANCHORS[name].describe()
     assert len(described["qualities"]) == len(set(described["qualities"])) == 8
     assert "Pillow" in described["encoder"]
     assert any(digit.isdigit() for digit in described["encoder"].partition("(")[2])
     assert described["settings"]
 
 
-@pytest.mark.parametrize("name", sorted(set(PILLOW_FORMATS) - {"webp"} - {"jxl"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"webp"} - {"jxl"}))
 def test_colour_is_not_subsampled(name: str) -> None:
     """A red-green checkerboard of equal luma survives at high quality: in 4:2:0 it turns to mud."""
     board = np.zeros((64, 64, 3), np.uint8)
     board[..., 0] = np.where(np.indices((64, 64)).sum(0) % 2, 200, 40)
     board[..., 1] = np.where(np.indices((64, 64)).sum(0) % 2, 40, 122)
-    anchor = PillowAnchor("avif" if name == "avif-slow" else name, (60.0,) if name == "jpeg2000" else (100.0,))
+    best = (60.0,) if name == "jpeg2000" else (100.0,)
+    anchor = replace(OWN_ANCHORS["avif" if name == "avif-slow" else name], qualities=best)
     assert measure(anchor, board, 0)[PSNR] > 28
 
 
@@ -106,5 +110,5 @@ def test_colour_is_not_subsampled(name: str) -> None:
 def test_jpeg_of_noise_fits_whatever_its_size(side: int) -> None:
     noise = np.random.default_rng(side).integers(0, 256, (side, side, 3)).astype(np.uint8)
     for quality in (5, 88, 95, 100):
-        coded = PillowAnchor("jpeg").code_at(noise, quality)
+        coded = OWN_ANCHORS["jpeg"].code_at(noise, quality)
         assert coded.reconstruction.shape == noise.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from skimage.data import chelsea
 
 from hpcmbal.errors import HpcmbalError, SettingsError
 from hpcmbal.evaluation.codecs.image_codec import measure
-from hpcmbal.evaluation.codecs.program_anchor import PROGRAMS, ProgramAnchor
+from hpcmbal.evaluation.codecs.program_anchor import PROGRAM_ANCHORS, ProgramAnchor
+from hpcmbal.evaluation.codecs.selection import build_anchor
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
+
+BPG = next(anchor for anchor in PROGRAM_ANCHORS if anchor.name == "bpg")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,7 @@ def photograph() -> np.ndarray:
 def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SettingsError, match="'bpg' needs the program 'bpgenc', which is not in PATH"):
-        ProgramAnchor("bpg")
+        build_anchor("bpg")
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_external_programs_are_called_as_the_results_say(photograph: np.ndarray, stand_ins: Path) -> None:
-    anchor = ProgramAnchor("bpg", (47, 22))
+    anchor = replace(BPG, qualities=(47, 22))
     described = anchor.describe()
     assert described["encoder"] == "BPG 0.9.8"
     sample = measure(anchor, photograph, 1)
@@ -63,20 +67,19 @@ def test_external_programs_are_called_as_the_results_say(photograph: np.ndarray,
 def test_a_program_that_fails_ends_with_what_it_said(photograph: np.ndarray, stand_ins: Path) -> None:
     (stand_ins.parent / "bpgenc").write_text("#!/bin/sh\necho unsupported colour >&2\nexit 3\n", encoding="utf-8")
     with pytest.raises(HpcmbalError, match=r"'bpgenc -m 9 .* failed with code 3: unsupported colour"):
-        ProgramAnchor("bpg").code(photograph, 0)
+        BPG.code(photograph, 0)
 
 
 def test_a_program_that_writes_nothing_has_failed(photograph: np.ndarray, stand_ins: Path) -> None:
     (stand_ins.parent / "bpgdec").write_text("#!/bin/sh\n", encoding="utf-8")
     with pytest.raises(HpcmbalError, match=r"'bpgdec .* failed with code 0"):
-        ProgramAnchor("bpg").code(photograph, 0)
+        BPG.code(photograph, 0)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_external_programs_round_trip(photograph: np.ndarray, name: str) -> None:
-    if shutil.which(PROGRAMS[name].encode[0]) is None:
-        pytest.skip(f"needs the program {PROGRAMS[name].encode[0]}")
-    anchor = ProgramAnchor(name)
+@pytest.mark.parametrize("anchor", PROGRAM_ANCHORS, ids=lambda anchor: anchor.name)
+def test_external_programs_round_trip(photograph: np.ndarray, anchor: ProgramAnchor) -> None:
+    if shutil.which(anchor.encode[0]) is None:
+        pytest.skip(f"needs the program {anchor.encode[0]}")
     samples = [measure(anchor, photograph, point) for point in (0, 7)]
     assert samples[0][BPP] < samples[1][BPP]
     assert samples[0][PSNR] + 5 < samples[1][PSNR]

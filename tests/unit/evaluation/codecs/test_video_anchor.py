@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from skimage.data import chelsea
 from hpcmbal.errors import HpcmbalError, MissingExtraError, SettingsError
 from hpcmbal.evaluation import programs
 from hpcmbal.evaluation.codecs.colour import KB, KR, frame_size, from_frame, to_frame
+from hpcmbal.evaluation.codecs.ffmpeg_anchor import FFMPEG_ANCHORS, FfmpegAnchor
 from hpcmbal.evaluation.codecs.image_codec import measure
 from hpcmbal.evaluation.codecs.selection import build_anchor
-from hpcmbal.evaluation.codecs.video_anchor import VIDEO_CODECS, VTM_CONFIG_VARIABLE, VideoAnchor
+from hpcmbal.evaluation.codecs.vtm_anchor import CONFIG_VARIABLE, VTM
 from hpcmbal.evaluation.curves.curve import BPP, PSNR
 from hpcmbal.images.psnr import psnr_db
 
 WITH_FFMPEG = [
-    pytest.param(name, marks=[] if name == "vvc" else [pytest.mark.slow]) for name in VIDEO_CODECS if name != "vtm"
+    pytest.param(anchor, marks=[] if anchor.name == "vvc" else [pytest.mark.slow], id=anchor.name)
+    for anchor in FFMPEG_ANCHORS
 ]
 
 
@@ -62,11 +65,10 @@ def test_a_frame_of_another_size_is_refused(photograph: np.ndarray) -> None:
     assert frame_size(117, 91) == (120, 96)
 
 
-@pytest.mark.parametrize("name", WITH_FFMPEG)
-def test_real_codecs_round_trip(photograph: np.ndarray, name: str) -> None:
+@pytest.mark.parametrize("codec", WITH_FFMPEG)
+def test_real_codecs_round_trip(photograph: np.ndarray, codec: FfmpegAnchor) -> None:
     pytest.importorskip("imageio_ffmpeg", reason="video codecs need the extra 'video'")
-    codec = VIDEO_CODECS[name]
-    anchor = VideoAnchor(name, (codec.qualities[2], codec.qualities[-2]))
+    anchor = replace(codec, qualities=(codec.qualities[2], codec.qualities[-2]))
     low, high = (measure(anchor, photograph, point) for point in (0, 1))
     assert 0.01 < low[BPP] < high[BPP] < 8
     assert 22 < low[PSNR] < high[PSNR] - 5
@@ -79,13 +81,12 @@ def test_real_codecs_round_trip(photograph: np.ndarray, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WITH_FFMPEG)
-def test_the_best_quality_is_limited_by_chroma_alone(photograph: np.ndarray, name: str) -> None:
+@pytest.mark.parametrize("codec", WITH_FFMPEG)
+def test_the_best_quality_is_limited_by_chroma_alone(photograph: np.ndarray, codec: FfmpegAnchor) -> None:
     """A wrong matrix, range or order of planes would cost tens of dB at once."""
     pytest.importorskip("imageio_ffmpeg", reason="video codecs need the extra 'video'")
-    anchor = VideoAnchor(name)
-    best = measure(VideoAnchor(name, (anchor.scale.highest + 2,)), photograph, 0)
-    assert best[PSNR] > (45 if VIDEO_CODECS[name].chroma == "4:4:4" else 40)
+    best = measure(replace(codec, qualities=(codec.scale.highest + 2,)), photograph, 0)
+    assert best[PSNR] > (45 if codec.chroma == "4:4:4" else 40)
 
 
 def test_without_ffmpeg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +128,7 @@ def vtm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_vtm_codes_444_in_10_bits(photograph: np.ndarray, vtm: Path) -> None:
-    anchor = VideoAnchor("vtm", (32.0,))
+    anchor = replace(VTM, qualities=(32.0,))
     assert anchor.describe()["encoder"] == "VTM 23.4, 4:4:4"
     sample = measure(anchor, photograph, 0)
     assert sample[PSNR] == np.inf
@@ -140,7 +141,7 @@ def test_vtm_codes_444_in_10_bits(photograph: np.ndarray, vtm: Path) -> None:
 def test_vtm_without_its_configuration_says_where_it_was_sought(
     vtm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VTM_CONFIG_VARIABLE, str(tmp_path / "nowhere.cfg"))
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "nowhere.cfg"))
     with pytest.raises(SettingsError, match=r"encoder_intra_vtm\.cfg, which is not at .*nowhere\.cfg"):
         build_anchor("vtm")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from skimage.data import chelsea
 
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import FILE_BYTES, SCALE_KEYS
-from hpcmbal.evaluation.codecs.pillow_anchor import PillowAnchor
+from hpcmbal.evaluation.codecs.selection import OWN_ANCHORS
 from hpcmbal.evaluation.curves.bd_table import bd_table, choose_anchor
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, PSNR, Curve, mean_results
 from hpcmbal.evaluation.report.figures import draw_figures, scale_rates
@@ -103,7 +104,7 @@ def test_rate_by_scale_is_a_mean_of_bits_per_pixel() -> None:
 def test_the_viewer_finds_the_nearest_rate_among_all_qualities(bpp: float) -> None:
     """Not among the eight points of the curve, which may lie far off."""
     image = np.ascontiguousarray(chelsea()[40:136, 100:228])
-    anchor = PillowAnchor("jpeg", (5.0, 50.0, 95.0))
+    anchor = replace(OWN_ANCHORS["jpeg"], qualities=(5.0, 50.0, 95.0))
     points = [anchor.code(image, point).file_bytes * 8 / (96 * 128) for point in range(3)]
     jpeg = Curve("jpeg", {BPP: tuple(points)}, samples={"a": {BPP: tuple(points)}})
     rates = [anchor.code_at(image, float(quality)).file_bytes * 8 / (96 * 128) for quality in range(101)]
