@@ -33,7 +33,8 @@ from hpcmbal.codec.files.job import Job
 from hpcmbal.codec.files.plan import Plan
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, ModelPoint
-from hpcmbal.evaluation.runner import Runner, TestImages
+from hpcmbal.evaluation.evaluation_images import EvaluationImages
+from hpcmbal.evaluation.runner import Runner
 from hpcmbal.evaluation.sample_store import SampleStore
 from hpcmbal.settings.coding import CompressSettings
 
@@ -41,7 +42,7 @@ ALL_CPUS = sorted(os.sched_getaffinity(0))
 WITHOUT_RAY = 0
 
 
-def compress_all(engine: Any, images: TestImages, model: Path, quality: float) -> int:
+def compress_all(engine: Any, images: EvaluationImages, model: Path, quality: float) -> int:
     """Compress every image once; the number of files."""
     work = Compression(CompressSettings(inputs=tuple(images.paths), model=str(model), quality=quality), "cpu")
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +56,7 @@ def compress_all(engine: Any, images: TestImages, model: Path, quality: float) -
     return len(plan.jobs)
 
 
-def evaluate_all(engine: Any, images: TestImages, model: Path, quality: float) -> int:
+def evaluate_all(engine: Any, images: EvaluationImages, model: Path, quality: float) -> int:
     """Code every image there and back and measure it; the number of samples."""
     codec = ModelCodec("model", [ModelPoint(model, quality)])
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +69,7 @@ def evaluate_all(engine: Any, images: TestImages, model: Path, quality: float) -
 TASKS: dict[str, Callable[..., int]] = {"compress": compress_all, "eval": evaluate_all}
 
 
-def measure(workers: int, images: TestImages, model: Path, quality: float) -> dict[str, float]:
+def measure(workers: int, images: EvaluationImages, model: Path, quality: float) -> dict[str, float]:
     """Things done per second, by task, and the seconds that the start took."""
     os.sched_setaffinity(0, set(ALL_CPUS[: max(1, workers)]))
     engine: AbstractContextManager[Any] = RayEngine(None) if workers else nullcontext()
@@ -97,7 +98,7 @@ def main() -> None:
     if max(options.workers) > len(ALL_CPUS):
         parser.error(f"--workers {max(options.workers)}: this process may use {len(ALL_CPUS)} CPUs only")
     torch.set_num_threads(1)
-    model, images = options.model.absolute(), TestImages.from_folder(options.images.absolute(), options.limit)
+    model, images = options.model.absolute(), EvaluationImages.from_folder(options.images.absolute(), options.limit)
     columns = [WITHOUT_RAY, *options.workers]
     rounds = [
         {workers: measure(workers, images, model, options.quality) for workers in columns}

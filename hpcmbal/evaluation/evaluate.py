@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import cast
 
 from hpcmbal.atomic_file import check_no_input, write_text
 from hpcmbal.core.device import choose_device
@@ -25,21 +25,19 @@ from hpcmbal.evaluation.curves.curve import Curve
 from hpcmbal.evaluation.curves.curve_file import read_curves
 from hpcmbal.evaluation.curves.published import published_on
 from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
+from hpcmbal.evaluation.evaluation_images import EvaluationImages
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import image_set_note
 from hpcmbal.evaluation.output import OUTPUT_FILES, SAMPLES_FILE, check_folder, write_output
 from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_table, cost_table, formatted
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
-from hpcmbal.evaluation.runner import Runner, TestImages
+from hpcmbal.evaluation.runner import Progress, Runner, silent
 from hpcmbal.evaluation.sample_store import SampleStore
 from hpcmbal.settings.evaluation import EvalSettings
 from hpcmbal.settings.section import expanded
 from hpcmbal.visible_text import visible
 
 _PICTURES = "pictures of the report"
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is worked on, how many samples of it are done and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +112,13 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
         raise SettingsError(
             f"Two curves have one name: {', '.join(names)}. Name the models: {setting('model', 'NAME=MODEL')}."
         )
-    image_sets = [TestImages.from_folder(expanded(path).absolute(), settings.limit) for path in settings.data]
+    image_sets = [EvaluationImages.from_folder(expanded(path).absolute(), settings.limit) for path in settings.data]
     for images in image_sets:
         extra.check_sizes(images.names, images.sizes)
     folders = _folders(settings.folder, image_sets)
     published = [_published(settings, images, names) for images in image_sets]
     with _cluster(settings) as cluster:
-        measure = partial(_measure, settings, codecs, progress=progress or _silent, cluster=cluster)
+        measure = partial(_measure, settings, codecs, progress=progress or silent, cluster=cluster)
         found = [measure(images, folder) for images, folder in zip(image_sets, folders, strict=True)]
     return _with_tables(
         settings,
@@ -131,7 +129,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
     )
 
 
-def _folders(output: Path, image_sets: Sequence[TestImages]) -> list[Path]:
+def _folders(output: Path, image_sets: Sequence[EvaluationImages]) -> list[Path]:
     """One folder for one image set; of several, each has its own below it."""
     if len(image_sets) == 1:
         return [output]
@@ -141,7 +139,7 @@ def _folders(output: Path, image_sets: Sequence[TestImages]) -> list[Path]:
     return [output / name for name in names]
 
 
-def _published(settings: EvalSettings, images: TestImages, names: Sequence[str]) -> list[Curve]:
+def _published(settings: EvalSettings, images: EvaluationImages, names: Sequence[str]) -> list[Curve]:
     """Published points, and whether there will be the anchor that is asked for: known before anything is measured."""
     curves = published_on(settings.published) if settings.published else []
     kept, left = same_images(curves, {"image_set": images.describe()})
@@ -158,7 +156,7 @@ def _published(settings: EvalSettings, images: TestImages, names: Sequence[str])
 def _measure(
     settings: EvalSettings,
     codecs: Sequence[ImageCodec],
-    images: TestImages,
+    images: EvaluationImages,
     folder: Path,
     *,
     progress: Progress,
@@ -176,7 +174,7 @@ def _measure(
     return curves, pictures
 
 
-def _with_cost(codec: ImageCodec, curve: Curve, settings: EvalSettings, images: TestImages) -> Curve:
+def _with_cost(codec: ImageCodec, curve: Curve, settings: EvalSettings, images: EvaluationImages) -> Curve:
     cost = cost_of(codec, curve, images.paths[0] if settings.memory else None)
     return dataclasses.replace(curve, meta={**curve.meta, "cost": cost.known()})
 
@@ -227,7 +225,3 @@ def _cluster(settings: EvalSettings) -> RayEngine | nullcontext[None]:
     if settings.engine != "ray":
         return nullcontext()
     return RayEngine(settings.address, settings.cpus_per_task, settings.gpus_per_task)
-
-
-def _silent(_name: str, _done: int, _total: int) -> None:
-    pass

@@ -9,66 +9,28 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from hpcmbal.data import ImageFolder
 from hpcmbal.engines.engine import Engine, Lost
 from hpcmbal.errors import HpcmbalError, setting
 from hpcmbal.evaluation.codecs.image_codec import ImageCodec, Sample, measure
 from hpcmbal.evaluation.curves.curve import Column, Curve, mean_results
-from hpcmbal.evaluation.data_sets import describe_image_set
 from hpcmbal.evaluation.environment import describe_environment
+from hpcmbal.evaluation.evaluation_images import EvaluationImages
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
-from hpcmbal.evaluation.image_set import image_hash
 from hpcmbal.evaluation.sample_store import SampleStore, sample_key
 from hpcmbal.images.image_file import read_rgb
-from hpcmbal.visible_text import visible
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told the curve's name, how many samples are done and how many there are."""
+"""Told what is worked on, how many samples of it are done and how many there are."""
 
 
-@dataclass(frozen=True)
-class TestImages:
-    """The images of an evaluation.
-
-    Attributes:
-        name: What to call the set.
-        paths: Their files.
-        names: What to call each: its path below the folder.
-        hashes: Of each one's pixels.
-        sizes: Width and height of each.
-    """
-
-    __test__ = False  # not a test, whatever pytest thinks of the name
-
-    name: str
-    paths: tuple[Path, ...]
-    names: tuple[str, ...]
-    hashes: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def from_folder(cls, folder: Path, limit: int | None = None) -> TestImages:
-        """All images below `folder`, or the first `limit`.
-
-        Raises:
-            DataError: There are none, or one cannot be read: results about other images would not be comparable.
-        """
-        paths = ImageFolder(folder).paths[:limit]
-        name = visible(folder.resolve().name) + (f" (first {limit})" if limit else "")
-        names = _unique([visible(path.relative_to(folder).as_posix()) for path in paths])
-        pictures = [_hash_and_size(path) for path in paths]
-        return cls(name, paths, names, tuple(digest for digest, _ in pictures), tuple(size for _, size in pictures))
-
-    def describe(self) -> dict[str, object]:
-        """For `Curve.meta`."""
-        return describe_image_set(dict(zip(self.names, self.hashes, strict=True)), self.sizes, self.name)
+def silent(_name: str, _done: int, _total: int) -> None:
+    """The progress that nobody is told."""
 
 
 class _Task(NamedTuple):
@@ -93,18 +55,18 @@ class Runner:
 
     def __init__(
         self,
-        images: TestImages,
+        images: EvaluationImages,
         store: SampleStore,
         *,
         workers: int = 1,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         engine: Engine | None = None,
         extra: ExtraMetrics | None = None,
     ) -> None:
         self.images = images
         self._store = store
         self._workers = workers
-        self._progress = progress or _silent
+        self._progress = progress
         self._engine = engine
         self._extra = extra or ExtraMetrics()
         self._pool: ProcessPoolExecutor | None = None
@@ -233,23 +195,6 @@ class Runner:
         return Curve(codec.name, mean_results(samples), str(summary), meta, samples)
 
 
-def _hash_and_size(path: Path) -> tuple[str, tuple[int, int]]:
-    image = read_rgb(path)
-    return image_hash(image), (image.shape[1], image.shape[0])
-
-
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that escaping made equal get a number."""
-    found: dict[str, None] = {}
-    for name in names:
-        number, unique = 1, name
-        while unique in found:
-            number += 1
-            unique = f"{name} ({number})"
-        found[unique] = None
-    return tuple(found)
-
-
 def _as_columns(samples: Sequence[Sample]) -> dict[str, Column]:
     return {key: tuple(sample.get(key) for sample in samples) for key in samples[0]}
 
@@ -288,7 +233,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _silent(_name: str, _done: int, _total: int) -> None:
-    pass

@@ -14,7 +14,7 @@ from hpcmbal.images.image_file import read_rgb
 from hpcmbal.images.psnr import psnr_db
 
 if TYPE_CHECKING:
-    from hpcmbal.evaluation.runner import TestImages
+    from hpcmbal.evaluation.evaluation_images import EvaluationImages
     from hpcmbal.images.rgb_image import RgbImage
 
 MAX_SIDE = 768
@@ -64,7 +64,7 @@ class ViewerImage:
 
 
 def viewer_images(
-    images: TestImages, codecs: Mapping[str, ImageCodec], curves: Sequence[Curve], count: int
+    images: EvaluationImages, codecs: Mapping[str, ImageCodec], curves: Sequence[Curve], count: int
 ) -> list[ViewerImage]:
     """Code the first `count` images again, for their pictures.
 
@@ -115,7 +115,7 @@ def nearest_point(curve: Curve, image: str, bpp: float) -> int:
 
 
 def _viewer_image(
-    images: TestImages, index: int, codecs: Mapping[str, ImageCodec], curves: Sequence[Curve]
+    images: EvaluationImages, index: int, codecs: Mapping[str, ImageCodec], curves: Sequence[Curve]
 ) -> ViewerImage:
     image, name = read_rgb(images.paths[index]), images.names[index]
     first = curves[0].samples[name][BPP]

@@ -22,7 +22,8 @@ from hpcmbal.cli.app import main
 from hpcmbal.evaluation import runner as runner_module
 from hpcmbal.evaluation.codecs.model_codec import ModelCodec, operating_points
 from hpcmbal.evaluation.codecs.selection import OWN_ANCHORS
-from hpcmbal.evaluation.runner import Runner, TestImages
+from hpcmbal.evaluation.evaluation_images import EvaluationImages
+from hpcmbal.evaluation.runner import Runner
 from hpcmbal.evaluation.sample_store import SampleStore
 from hpcmbal.model_files.find import DEFAULT_MODEL
 from hpcmbal.settings import load_eval_settings, preset_names, read_preset
@@ -92,7 +93,7 @@ def test_real_files_and_estimates_agree(photographs: Path, model: Path, tmp_path
 def test_an_interrupted_evaluation_goes_on_where_it_was(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, anchor = TestImages.from_folder(photographs), replace(OWN_ANCHORS["jpeg"], qualities=(10.0, 50.0))
+    images, anchor = EvaluationImages.from_folder(photographs), replace(OWN_ANCHORS["jpeg"], qualities=(10.0, 50.0))
     measured = 0
     real = runner_module.measure
 
@@ -144,11 +145,11 @@ def test_metrics_are_added_to_what_was_measured(photographs: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_numbers_do_not_depend_on_workers_or_order(large_photographs: Path, model: Path, tmp_path: Path) -> None:
     """To the last digit, models included: everything runs on one thread, in this process as in workers."""
-    backwards = TestImages.from_folder(large_photographs)
+    backwards = EvaluationImages.from_folder(large_photographs)
     for field in ("paths", "names", "hashes"):
         object.__setattr__(backwards, field, getattr(backwards, field)[::-1])
     found = []
-    for workers, images in ((1, TestImages.from_folder(large_photographs)), (2, backwards)):
+    for workers, images in ((1, EvaluationImages.from_folder(large_photographs)), (2, backwards)):
         codecs = [
             replace(OWN_ANCHORS["webp"], qualities=(10.0, 60.0)),
             ModelCodec("ours", operating_points(model, [20.0, 80.0])),

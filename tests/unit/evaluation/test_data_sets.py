@@ -8,7 +8,7 @@ import pytest
 
 from hpcmbal.evaluation.curves.published import published_image_sets
 from hpcmbal.evaluation.data_sets import DataSet, canonical_name, data_sets, describe_image_set
-from hpcmbal.evaluation.runner import TestImages
+from hpcmbal.evaluation.evaluation_images import EvaluationImages
 
 KODAK = next(item for item in data_sets() if item.name == "kodak")
 
@@ -83,5 +83,5 @@ def test_published_points_belong_to_sets_that_are_known() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["kodak", "clic2025-valid"])
 def test_the_hashes_are_those_of_the_images(shared_dir: Path, name: str) -> None:
-    found = TestImages.from_folder(shared_dir / "data" / name).describe()
+    found = EvaluationImages.from_folder(shared_dir / "data" / name).describe()
     assert (found["name"], found["verified"]) == (name, True)
