@@ -44,18 +44,6 @@ def published_on(image_set: str) -> list[Curve]:
     return found
 
 
-def published_curve(name: str, image_set: str = "kodak") -> Curve:
-    """One published curve by its name.
-
-    Raises:
-        SettingsError: There is none of that name; the message lists the names.
-    """
-    curves = {curve.name: curve for curve in published_on(image_set)}
-    if name not in curves:
-        raise SettingsError(f"No published curve '{name}' on {image_set}. Choose one of: {', '.join(curves)}.")
-    return curves[name]
-
-
 def _curve(entry: dict[str, object]) -> Curve:
     name, source, image_set = (str(entry[key]) for key in ("name", "source", "dataset"))
     image_set = canonical_name(image_set)

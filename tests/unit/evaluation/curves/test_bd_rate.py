@@ -16,7 +16,7 @@ from hpcmbal.evaluation.curves.bd_rate import (
     compare_curves,
 )
 from hpcmbal.evaluation.curves.curve import BPP, MS_SSIM, MS_SSIM_DB, PSNR, Curve
-from hpcmbal.evaluation.curves.published import published_curve, published_curves
+from hpcmbal.evaluation.curves.published import published_curves, published_on
 from hpcmbal.settings.choices import INTERPOLATIONS
 
 BPPS = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -25,6 +25,12 @@ BPPS = (0.1, 0.2, 0.4, 0.8, 1.6)
 def curve(name: str, bpps: tuple[float, ...] = BPPS, shift_db: float = 0.0, **meta: object) -> Curve:
     """A curve on which quality rises by 3 dB whenever the rate doubles."""
     return Curve(name, {BPP: bpps, PSNR: tuple(30 + shift_db + 3 * np.log2(bpp / 0.1) for bpp in bpps)}, meta=meta)
+
+
+def on_kodak(name: str) -> Curve:
+    """A published curve."""
+    (found,) = (curve for curve in published_on("kodak") if curve.name == name)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -38,10 +44,10 @@ def curve(name: str, bpps: tuple[float, ...] = BPPS, shift_db: float = 0.0, **me
 )
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_hpcm_on_kodak(anchor: str, test: str, percent: float, interpolation: Interpolation) -> None:
-    found = compare_curves(published_curve(anchor), published_curve(test), PSNR, interpolation)
+    found = compare_curves(on_kodak(anchor), on_kodak(test), PSNR, interpolation)
     assert found.bd_rate_percent == pytest.approx(percent, abs=0.2)
     assert found.anchor == anchor
-    assert found.anchor_hash == published_curve(anchor).fingerprint(PSNR)
+    assert found.anchor_hash == on_kodak(anchor).fingerprint(PSNR)
     assert found.notes == ()
 
 
@@ -113,19 +119,19 @@ def test_different_images_are_refused() -> None:
 def test_published_points_fit_a_folder_by_its_pixels_not_by_its_name(name: str) -> None:
     mine = curve("b", image_set={"name": name, "published_set": None, "hash": "00ff"})
     with pytest.raises(ComparisonRefusedError, match="different images"):
-        compare_curves(published_curve("HM"), mine)
+        compare_curves(on_kodak("HM"), mine)
     real = dataclasses.replace(mine, meta={"image_set": {"name": "x", "published_set": "kodak", "hash": "00ff"}})
-    assert compare_curves(published_curve("HM"), real).notes == ()
+    assert compare_curves(on_kodak("HM"), real).notes == ()
 
 
 def test_published_points_of_different_sets_are_refused() -> None:
     clic = next(c for c in published_curves() if c.meta["image_set"]["name"] == "tecnick")
     with pytest.raises(ComparisonRefusedError, match="'kodak' and 'tecnick'"):
-        compare_curves(published_curve("HM"), clic)
+        compare_curves(on_kodak("HM"), clic)
 
 
 def test_a_file_that_does_not_say_its_images_gets_a_note() -> None:
-    (note,) = compare_curves(published_curve("HM"), curve("b")).notes
+    (note,) = compare_curves(on_kodak("HM"), curve("b")).notes
     assert "b: the file does not say which images" in note
 
 
