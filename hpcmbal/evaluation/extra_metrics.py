@@ -24,12 +24,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from hpcmbal.errors import DataError, HpcmbalError, MissingExtraError, SettingsError, setting
+from hpcmbal.evaluation.image_tensor import image_tensor
 from hpcmbal.evaluation.programs import ffmpeg_version, find_ffmpeg, run_program
 from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
 if TYPE_CHECKING:
-    import torch
-
     from hpcmbal.images.rgb_image import RgbImage
 
 _Measure: TypeAlias = "Callable[[RgbImage, RgbImage, Path | None], float]"
@@ -166,7 +165,7 @@ def _psnr_hvs_m(image: RgbImage, reconstruction: RgbImage, _: Path | None) -> fl
 def _piq(function: str, image: RgbImage, reconstruction: RgbImage, _: Path | None) -> float:
     import piq
 
-    return float(getattr(piq, function)(_tensor(reconstruction), _tensor(image), data_range=1.0))
+    return float(getattr(piq, function)(image_tensor(reconstruction), image_tensor(image), data_range=1.0))
 
 
 def _piq_network(module: str, image: RgbImage, reconstruction: RgbImage, weights_dir: Path | None) -> float:
@@ -174,7 +173,7 @@ def _piq_network(module: str, image: RgbImage, reconstruction: RgbImage, weights
 
     assert weights_dir is not None, "checked when the metric was chosen"  # noqa: S101
     with torch.inference_mode():
-        return float(_network(module, weights_dir)(_tensor(reconstruction), _tensor(image)))
+        return float(_network(module, weights_dir)(image_tensor(reconstruction), image_tensor(image)))
 
 
 @cache
@@ -231,12 +230,6 @@ def _luma(image: RgbImage) -> Any:
     """Luma of BT.601 in [0, 1], of the whole blocks of 8x8 pixels, as PSNR-HVS-M is defined on."""
     height, width = (side // 8 * 8 for side in image.shape[:2])
     return image[:height, :width] @ np.array([0.299, 0.587, 0.114]) / 255
-
-
-def _tensor(image: RgbImage) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32)[None] / 255
 
 
 _VMAF_MODELS = {"vmaf": "vmaf_v0.6.1", "vmaf-neg": "vmaf_v0.6.1neg"}

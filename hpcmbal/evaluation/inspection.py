@@ -15,7 +15,7 @@ from hpcmbal.codec.codec_model import CodecModel
 from hpcmbal.core.loss.bands import COARSE_BLOCK
 from hpcmbal.core.model.estimate import check_finite, estimate
 from hpcmbal.core.scales import SCALES
-from hpcmbal.evaluation.codecs.model_codec import image_tensor
+from hpcmbal.evaluation.image_tensor import image_tensor
 from hpcmbal.images.psnr import psnr_db
 from hpcmbal.images.rgb_image import RgbImage
 

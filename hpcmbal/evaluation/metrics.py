@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpcmbal.errors import DataError
+from hpcmbal.evaluation.image_tensor import image_tensor
 from hpcmbal.images.psnr import PEAK
 from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
 
@@ -49,13 +50,9 @@ def ms_ssim(x: RgbImage, x_hat: RgbImage) -> float | None:
     _check_pair(x, x_hat)
     if min(x.shape[:2]) < MS_SSIM_MIN_SIDE:
         return None
-    import torch
     from pytorch_msssim import ms_ssim as similarity
 
-    first, second = (
-        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32)[None] for image in (x, x_hat)
-    )
-    return float(similarity(first, second, data_range=PEAK))
+    return float(similarity(image_tensor(x) * PEAK, image_tensor(x_hat) * PEAK, data_range=PEAK))
 
 
 def ms_ssim_db(linear: float | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,6 +19,8 @@ from hpcmbal.core.model.estimate import check_finite, estimate
 from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import SettingsError
 from hpcmbal.evaluation.codecs.image_codec import CodedImage, timed_round_trip
+from hpcmbal.evaluation.file_hash import file_hash
+from hpcmbal.evaluation.image_tensor import image_tensor
 from hpcmbal.evaluation.metrics import to_uint8
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import load_network, read_header
@@ -133,7 +134,7 @@ class ModelCodec:
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:
-        return {point.checkpoint: _file_hash(find_model(point.checkpoint)) for point in self._points}
+        return {point.checkpoint: file_hash(find_model(point.checkpoint)) for point in self._points}
 
 
 @lru_cache(maxsize=1)
@@ -176,13 +177,3 @@ def code_file(model: CodecModel, image: RgbImage, quality: float | None = None) 
     coded = timed_round_trip(encode, lambda file: np.array(decompress(file, model=model).convert("RGB")))
     sizes = {name: len(segment.data) for name, segment in zip(SEGMENTS, read_container(data).segments, strict=True)}
     return replace(coded, scale_bytes=sizes)
-
-
-def image_tensor(image: RgbImage, device: torch.device) -> torch.Tensor:
-    """`[1, 3, H, W]` float32 in [0, 1] of an 8-bit image."""
-    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(device, torch.float32) / 255.0
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -22,7 +22,7 @@ import numpy as np
 from hpcmbal.evaluation.codecs.colour import MATRIX, Chroma, frame_size, from_frame, to_frame
 from hpcmbal.evaluation.codecs.image_codec import CodedImage
 from hpcmbal.evaluation.codecs.quality_anchor import QualityAnchor
-from hpcmbal.evaluation.programs import file_hash, run_program
+from hpcmbal.evaluation.programs import program_hash, run_program
 
 if TYPE_CHECKING:
     from hpcmbal.images.rgb_image import RgbImage
@@ -76,7 +76,7 @@ class VideoAnchor(QualityAnchor):
             "codec": self.name,
             "encoder": _encoder_version(self, program),
             "program": self.program_version(),
-            "program_sha256": file_hash(program),
+            "program_sha256": program_hash(program),
             "encode_command": _shown(encode),
             "decode_command": _shown(decode),
             "chroma": self.chroma,

@@ -12,6 +12,7 @@ from skimage.data import chelsea
 from skimage.metrics import peak_signal_noise_ratio
 
 from hpcmbal.errors import DataError
+from hpcmbal.evaluation.image_tensor import image_tensor
 from hpcmbal.evaluation.metrics import ms_ssim, ms_ssim_db, to_uint8
 from hpcmbal.images.psnr import psnr_db
 from hpcmbal.settings.choices import MS_SSIM_MIN_SIDE
@@ -106,6 +107,14 @@ def test_every_level_survives_the_way_to_floats_and_back() -> None:
     levels = np.arange(256, dtype=np.uint8)
     for dtype in (np.float32, np.float64):
         assert (to_uint8(levels.astype(dtype) / dtype(255)) == levels).all()
+
+
+def test_a_tensor_has_the_levels_of_the_image_exactly_and_colours_first() -> None:
+    image = np.random.default_rng(2).permutation(np.arange(768) % 256).astype(np.uint8).reshape(16, 16, 3)
+    tensor = image_tensor(image)
+    assert tensor.shape == (1, 3, 16, 16)
+    assert tensor.max() == 1
+    assert ((255 * tensor[0]).numpy() == image.transpose(2, 0, 1)).all()
 
 
 def test_conversion_rounds_to_the_nearest_level() -> None:
