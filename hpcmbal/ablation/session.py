@@ -20,12 +20,12 @@ from hpcmbal.ablation.run.run_watch import StudyWatch
 from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
 from hpcmbal.ablation.run.study_lock import study_lock
 from hpcmbal.ablation.run.study_runner import Inventory, OnRun, run_study, take_inventory
-from hpcmbal.atomic_file import check_above
 from hpcmbal.core.device import choose_device
 from hpcmbal.engines.local import LocalEngine
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.engines.threads import available_cpus
 from hpcmbal.errors import SettingsError, setting
+from hpcmbal.output_checks import check_above
 from hpcmbal.settings import parse_assignments
 from hpcmbal.settings.study import GRID, StudySettings
 from hpcmbal.training.run_plan import open_data

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hpcmbal.atomic_file import OutputExistsError
 from hpcmbal.cli.text import EXIT_INTERRUPTED, EXIT_OS_ERROR, error_text, print_table, say
 from hpcmbal.codec.files.batch import Batch, Watcher
 from hpcmbal.codec.files.job import Outcome
 from hpcmbal.errors import SettingsError, setting
+from hpcmbal.output_checks import OutputExistsError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from hpcmbal.atomic_file import check_no_input, write_text
+from hpcmbal.atomic_file import write_text
 from hpcmbal.core.device import choose_device
 from hpcmbal.engines.ray_engine import RayEngine
 from hpcmbal.engines.threads import available_cpus
@@ -33,6 +33,7 @@ from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_table, cost_tab
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Progress, Runner, silent
 from hpcmbal.evaluation.sample_store import SampleStore
+from hpcmbal.output_checks import check_no_input
 from hpcmbal.settings.evaluation import EvalSettings
 from hpcmbal.settings.section import expanded
 from hpcmbal.visible_text import visible

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from hpcmbal.atomic_file import check_outputs, write_bytes, write_text
+from hpcmbal.atomic_file import write_bytes, write_text
 from hpcmbal.codec.codec_model import load_codec_model
 from hpcmbal.core.device import choose_device
 from hpcmbal.core.scales import SEGMENTS
@@ -15,6 +15,7 @@ from hpcmbal.images.file_bytes import read_file
 from hpcmbal.images.image_file import read_picture
 from hpcmbal.images.picture import Picture, rgb_pixels
 from hpcmbal.model_files.find import find_model
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.plotting.figure_file import figure_bytes
 from hpcmbal.plotting.picture_maps import channel_figure, map_figure, strip_figure
 from hpcmbal.settings.inspection import InspectSettings

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpcmbal.atomic_file import check_above, write_text
+from hpcmbal.atomic_file import write_text
 from hpcmbal.errors import SettingsError, setting
 from hpcmbal.evaluation.curves.bd_table import BdTable
 from hpcmbal.evaluation.curves.curve import Curve
@@ -21,6 +21,7 @@ from hpcmbal.evaluation.report.figures import (
 )
 from hpcmbal.evaluation.report.report import render_report
 from hpcmbal.evaluation.report.viewer import ViewerImage
+from hpcmbal.output_checks import check_above
 from hpcmbal.plotting.figure_file import save_figures
 from hpcmbal.visible_text import visible
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpcmbal.atomic_file import check_outputs, write_bytes
+from hpcmbal.atomic_file import write_bytes
 from hpcmbal.core.device import choose_device
 from hpcmbal.data import open_images
 from hpcmbal.evaluation.reconstruction import Reconstruction
@@ -12,6 +12,7 @@ from hpcmbal.images.picture import picture_of
 from hpcmbal.images.picture_writer import write_picture
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import load_network
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.plotting.comparison import side_by_side
 from hpcmbal.settings.pictures import ReconstructSettings
 

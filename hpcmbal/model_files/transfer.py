@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpcmbal.atomic_file import check_outputs
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.header import ModelHeader
 from hpcmbal.model_files.official import OfficialWeights, import_official
 from hpcmbal.model_files.store import MODEL_FILE, export_state_dict, save_model
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.settings.weights import ExportSettings, ImportSettings
 
 

@@ -8,11 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpcmbal.atomic_file import check_outputs, write_text
+from hpcmbal.atomic_file import write_text
 from hpcmbal.core.balance.adaptive_gamma import AdaptiveMultipliers, adaptive_limits
 from hpcmbal.core.balance.gamma import PHASES, SCHEDULES, checked_gammas, schedule_multipliers
 from hpcmbal.core.scales import SCALES
 from hpcmbal.errors import SettingsError
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.plotting.figure_file import save_figure
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from hpcmbal.atomic_file import check_outputs
 from hpcmbal.errors import DataError
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.plotting.figure_file import save_figure
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.style import SCALE_COLOURS, empty_figure, figure_style, plain_logarithmic

@@ -29,6 +29,7 @@ LAYERS = (
     "core",
     "engines",
     "settings",
+    "output_checks",
     "atomic_file",
     "errors",
     "visible_text",
@@ -168,7 +169,8 @@ def test_help_does_not_load_heavy_libraries(arguments: list[str]) -> None:
 
 
 CODING_LAYERS = {
-    "atomic_file", "cli", "codec", "core", "errors", "images", "model_files", "settings", "visible_text",
+    "atomic_file", "cli", "codec", "core", "errors", "images", "model_files", "output_checks", "settings",
+    "visible_text",
 }  # fmt: skip
 
 COMMANDS: dict[str, tuple[list[str], set[str], set[str]]] = {

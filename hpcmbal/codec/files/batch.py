@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from hpcmbal.atomic_file import check_outputs
 from hpcmbal.codec.files.job import STREAM, Job, Outcome
 from hpcmbal.codec.files.plan import Plan
 from hpcmbal.errors import HpcmbalError, HpcmbalWarning
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.settings.section import expanded
 
 if TYPE_CHECKING:

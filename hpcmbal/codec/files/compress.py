@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpcmbal.atomic_file import check_no_input
 from hpcmbal.codec.coding_options import coding_options
 from hpcmbal.codec.files.batch import Batch, Watcher, run_batch, run_batch_on
 from hpcmbal.codec.files.job import STREAM, Job, Outcome, read_source, write_target
@@ -17,6 +16,7 @@ from hpcmbal.codec.files.total import NO_TARGET, common_quality
 from hpcmbal.codec.targets import check_variable
 from hpcmbal.errors import BitstreamError
 from hpcmbal.images.formats import EXTENSION
+from hpcmbal.output_checks import check_no_input
 from hpcmbal.settings.coding import CompressSettings
 from hpcmbal.settings.section import expanded
 

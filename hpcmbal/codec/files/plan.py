@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcmbal.atomic_file import check_no_input, check_outputs
 from hpcmbal.codec.files.job import STREAM, Job
 from hpcmbal.errors import DataError, HpcmbalError, SettingsError, setting
+from hpcmbal.output_checks import check_no_input, check_outputs
 from hpcmbal.settings.coding import STANDARD_STREAM, FilesSettings
 
 START_BYTES = 32

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hpcmbal.atomic_file import check_outputs, write_bytes
+from hpcmbal.atomic_file import write_bytes
 from hpcmbal.errors import CheckpointError, MissingExtraError
 from hpcmbal.interop.onnx.coding_data import coding_data
 from hpcmbal.interop.onnx.networks import Part, network_parts
 from hpcmbal.model_files.find import find_model
 from hpcmbal.model_files.store import load_network
+from hpcmbal.output_checks import check_outputs
 from hpcmbal.settings.weights import OnnxSettings
 
 OPSET = 17
