@@ -15,6 +15,7 @@ from hpcmbal.ablation.plan.study_file import read_study, study_names, study_path
 from hpcmbal.ablation.plan.study_size import seed_note, size_notes
 from hpcmbal.ablation.report.outcome import compare_study, write_outcome
 from hpcmbal.ablation.run.cost import Cost, Forecast, forecast, kind_of, measure_costs
+from hpcmbal.ablation.run.evaluation import image_names
 from hpcmbal.ablation.run.execution import steps_of_run
 from hpcmbal.ablation.run.run_watch import StudyWatch
 from hpcmbal.ablation.run.storage import LocalStorage, StudyStorage, open_storage
@@ -201,7 +202,8 @@ def _opened(
     settings: StudySettings, view: StudyView, *, only_plan: bool
 ) -> Iterator[tuple[PreparedStudy, StudyStorage]]:
     plan = plan_study(load_study(settings))
-    images = _count_images(plan)  # before a folder is made
+    training_images, evaluation_images = open_data(plan.runs[0].settings.data)  # before a folder is made
+    images = len(training_images), len(evaluation_images)
     output = settings.output or f"runs/ablate-{plan.study.name}"
     storage = open_storage(output)
     if isinstance(storage, LocalStorage):
@@ -216,14 +218,10 @@ def _opened(
             folder = stack.enter_context(storage.study_folder())
         if local and not only_plan:
             stack.enter_context(study_lock(folder))
-        inventory = take_inventory(plan, folder, retry_failed=settings.retry_failed)
+        names = image_names(plan.runs[0].settings, evaluation_images)
+        inventory = take_inventory(plan, folder, names, retry_failed=settings.retry_failed)
         engine = stack.enter_context(_engine(settings, plan))
         yield _prepare(inventory, engine, images, without_credentials(output), view), storage
-
-
-def _count_images(plan: Plan) -> tuple[int, int]:
-    training, evaluation = open_data(plan.runs[0].settings.data)
-    return len(training), len(evaluation)
 
 
 def _prepare(

@@ -196,7 +196,7 @@ def _validated(model: type[BaseModel], values: Mapping[str, object]) -> tuple[di
         for detail in error.errors():
             field, *inside = detail["loc"] or ("",)
             named = f"{inside[0]} " if inside and isinstance(inside[0], str) else ""  # a key of a mapping
-            broken.setdefault(str(field), named + _rule(detail["msg"]))
+            broken.setdefault(str(field), named + rule_of(detail["msg"]))
     # A rule between fields of the group leaves none of them to be trusted.
     sound = {} if "" in broken else {field: value for field, value in values.items() if field not in broken}
     fields: Any = {
@@ -209,12 +209,15 @@ def _validated(model: type[BaseModel], values: Mapping[str, object]) -> tuple[di
     return broken, model.model_construct(**{**missing, **dict(partial)})
 
 
-def _rule(message: str) -> str:
+def rule_of(message: str) -> str:
     """Pydantic's message in our words."""
     message = message.removeprefix("Value error, ").replace("Field required", "is missing")
     message = message.replace("Input should be", "must be").replace("String should", "must")
     message = message.replace("Extra inputs are not permitted", "is none of its settings")
     message = message.replace("Tuple should have at least 1 item after validation, not 0", "must be at least one")
+    message = message.replace("a valid tuple", "a list").replace(
+        "Input is not a valid path for <class 'pathlib.Path'>", "must be one path"
+    )
     return message[0].lower() + message[1:]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from hpcmbal.settings.section import PathText, Section, split_list
+from hpcmbal.settings.section import PathText, Section, split_list, without_brackets
 
 
 def _mapping(value: object) -> object:
@@ -14,7 +14,7 @@ def _mapping(value: object) -> object:
     if not isinstance(value, str):
         return value
     found: dict[str, str] = {}
-    for part in filter(str.strip, value.strip().strip("{}").split(",")):
+    for part in filter(str.strip, without_brackets(value, "{}").split(",")):
         name, equals, text = (piece.strip() for piece in part.replace(":", "=", 1).partition("="))
         if not equals:
             raise ValueError(f"must be NAME=VALUE, several with commas between them; found '{name}'")
@@ -34,6 +34,12 @@ class EarlyStoppingSettings(Section):
     patience: int = Field(5, ge=1, description="Validations without a better one before it stops.")
     min_delta: float = Field(0.001, ge=0, description="By how much, in J, a validation must be better to count.")
     per_scale: bool = Field(True, description="Watch s1, s2 and s3 apart, each of which stops its own parts.")
+
+    @property
+    def rule(self) -> str:
+        """What stops it, after "has not fallen": ` by 0.001 in 5 validations`."""
+        least = f" by {self.min_delta:g}" if self.min_delta else ""
+        return f"{least} in {self.patience} validation{'s' if self.patience > 1 else ''}"
 
 
 class DistillSettings(Section):

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -42,6 +42,18 @@ def expanded(path: Path) -> Path:
         return path
 
 
+def leaf_types(annotation: Any) -> list[Any]:
+    """The plain types that an annotation is made of.
+
+    >>> leaf_types(tuple[float, ...] | None)
+    [<class 'float'>, Ellipsis, <class 'NoneType'>]
+    """
+    if get_origin(annotation) is Literal:
+        return [type(choice) for choice in get_args(annotation)]
+    parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return [leaf for part in parts for leaf in leaf_types(part)] if parts else [annotation]
+
+
 def no_url(value: Place) -> Place:
     """`value`, a place on this machine.
 
@@ -57,6 +69,18 @@ class Section(BaseModel):
     """A group of settings. Immutable; an unknown key is an error; each field's description is its help text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what Python would convert and nobody means: `true` as a number, nothing as the current folder."""
+        kinds = set(leaf_types(cls.model_fields[str(info.field_name)].annotation))
+        parts = value if isinstance(value, list | tuple) else (value,)
+        if kinds & {int, float} and bool not in kinds and any(isinstance(part, bool) for part in parts):
+            raise ValueError("must be a number, not a truth value")
+        if Path in kinds and str not in kinds and any(part == "" for part in parts):
+            raise ValueError("must not be empty")
+        return value
 
     @field_validator("*")
     @classmethod
@@ -154,10 +178,22 @@ Options = Annotated[dict[str, OptionValue | list[OptionValue]], BeforeValidator(
 """What a plug-in wants to know beside the settings that all of its kind have."""
 
 
+def without_brackets(text: str, pair: str = "[]") -> str:
+    """`text` without the brackets around it, if there are any; those of a pattern such as `g_s.[01].bias` stay.
+
+    Raises:
+        ValueError: A bracket lacks its other half.
+    """
+    text = text.strip()
+    if text.count(pair[0]) != text.count(pair[1]):
+        raise ValueError(f"has a '{pair[0]}' or '{pair[1]}' too many")
+    return text[1:-1] if text.startswith(pair[0]) and text.endswith(pair[1]) else text
+
+
 def split_list(value: object) -> object:
     """Lists may be typed with commas, blanks and optional brackets: `0.3,0.4,0.3`, `[0.3, 0.4, 0.3]`, `0.3 0.4 0.3`."""
     if isinstance(value, str):
-        return value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
+        return without_brackets(value).replace(",", " ").split()
     if isinstance(value, int | float) and not isinstance(value, bool):
         return [value]
     return value
@@ -166,7 +202,7 @@ def split_list(value: object) -> object:
 def _split_names(value: object) -> object:
     """Names may be typed with commas and optional brackets: `jpeg,webp`; twice the same counts once."""
     if isinstance(value, str):
-        value = [value.strip().removeprefix("[").removesuffix("]")]
+        value = [without_brackets(value)]
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         parts = [part for text in value for part in (text.split(",") if "," in text else [text])]
         return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))

@@ -306,8 +306,8 @@ class _Run:
         for name in stopping.note(self.state.step, values, self.state.coding_model.state_dict()):
             self.state.stop_part(name)
             what = f"Scale {name} stops" if name in SCALES else "The training stops"
-            rule = f"{stopping.settings.min_delta:g} in {stopping.settings.patience} validations"
-            self.reporter.message(f"{what} after step {self.state.step}: its validation loss has not fallen by {rule}.")
+            rule = stopping.settings.rule
+            self.reporter.message(f"{what} after step {self.state.step}: its validation loss has not fallen{rule}.")
         if stopping.done:
             best = f"J {stopping.best_j:.4f}, of step {stopping.best_step}"
             self.reporter.message(f"Nothing is left to train. The best weights, {best}, are kept.")

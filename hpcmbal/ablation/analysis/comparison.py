@@ -147,7 +147,7 @@ def compare_arms(records: Sequence[RunRecord], arms: Sequence[str], reference: s
         failed=_failed(index, arms, found),
         images=max((len(run.samples) for run in usable), default=0),
         steps=tuple(sorted({run.steps for run in usable})),
-        notes=tuple(_notes(paired, evidence)),
+        notes=tuple(_notes(paired, evidence, usable)),
         horizon=horizon,
         over_steps=effects_over_steps(records, arms, reference),
     )
@@ -158,7 +158,8 @@ def _evidence(
 ) -> Evidence:
     failed = sum(unusable(index[arm].get(place)) is not None for place in places(index))
     j, bd = paired_effect(J, pairs), bd_effect(pairs, lambdas)
-    return Evidence(arm, j, bd, len(pairs), len(left_out), failed, len(pairs) + len(left_out))
+    early = any(run.stops_early for pair in pairs for run in (pair.arm, pair.reference))
+    return Evidence(arm, j, bd, len(pairs), len(left_out), failed, len(pairs) + len(left_out), early)
 
 
 def _arm_comparison(
@@ -205,9 +206,17 @@ def _failed(index: RunIndex, arms: Sequence[str], found: Sequence[Place]) -> tup
 
 
 def _notes(
-    paired: Mapping[str, tuple[tuple[Pair, ...], tuple[LeftOut, ...]]], evidence: Sequence[Evidence]
+    paired: Mapping[str, tuple[tuple[Pair, ...], tuple[LeftOut, ...]]],
+    evidence: Sequence[Evidence],
+    usable: Sequence[RunRecord],
 ) -> list[str]:
     notes = []
+    early = list(dict.fromkeys(run.arm for run in usable if run.stops_early))
+    if early:
+        notes.append(
+            f"Early stopping chose the weights of {', '.join(early)} by the evaluation images, which favours "
+            "them: they have the best of their validations, other arms the weights after the last step."
+        )
     seeds = max((item.j.estimate.replicates for item in evidence if item.j), default=0)
     if seeds == 1:
         notes.append("One seed: differences are shown, but nothing can be said about chance. Three seeds are a start.")

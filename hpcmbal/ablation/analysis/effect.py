@@ -50,6 +50,9 @@ class Metric:
         return percent(difference) if self.relative else difference
 
 
+ROUNDING = 1e-5
+"""A thousandth of a percent, and a hundred-thousandth of a decibel."""
+
 J = Metric("j", "J", "%", relative=True, digits=4)
 BPP = Metric("bpp", "bpp", "%", relative=True, digits=4)
 PSNR_DB = Metric("psnr_db", "PSNR dB", "dB", relative=False, digits=3)
@@ -109,7 +112,11 @@ def paired_effect(metric: Metric, pairs: Iterable[Pair]) -> Effect | None:
 
 
 def effect_of_seeds(metric: Metric, by_seed: Mapping[int, float], pairs: int) -> Effect:
-    """Effect from one difference for each seed, on the scale of analysis; at least one."""
+    """Effect from one difference for each seed, on the scale of analysis; at least one.
+
+    Differences below `ROUNDING` are 0: the same weights give them, evaluated in another order.
+    """
+    by_seed = {seed: 0.0 if abs(value) < ROUNDING else value for seed, value in by_seed.items()}
     shown = tuple((seed, metric.shown(value)) for seed, value in by_seed.items())
     return Effect(metric, mean_estimate(list(by_seed.values())), shown, pairs)
 

@@ -25,13 +25,18 @@ CONFIDENCE = 0.95
 """Of every interval; 1 minus it is the chance of at least one false verdict in a study."""
 
 
+ROUNDING = 1e-9
+"""Relative differences between replicates that are those of arithmetic."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean over independent replicates, and how well it is known.
 
     Attributes:
         mean: Of the replicates.
-        standard_error: Of the mean; None with one replicate, which says nothing about its own spread.
+        standard_error: Of the mean; None with one replicate, or where all are one value other than 0 (up to rounding):
+            they say nothing about their own spread.
         replicates: How many there were, at least 1.
     """
 
@@ -46,17 +51,17 @@ class Estimate:
         return _t_quantile((1 + confidence) / 2, self.replicates - 1) * self.standard_error
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-        """Lower and upper end of the t interval, None with one replicate."""
+        """Lower and upper end of the t interval; None without a standard error."""
         half = self.half_width(confidence)
         return None if half is None else (self.mean - half, self.mean + half)
 
     @property
     def p_value(self) -> float | None:
-        """Two-sided, of the hypothesis that the true mean is 0; None with one replicate."""
+        """Two-sided, of the hypothesis that the true mean is 0; None without a standard error."""
         if self.standard_error is None:
             return None
         if self.standard_error == 0:
-            return 1.0 if self.mean == 0 else 0.0
+            return 1.0
         return _t_tails(self.mean / self.standard_error, self.replicates - 1)
 
 
@@ -66,13 +71,14 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
     >>> found = mean_estimate([1.0, 2.0, 3.0])
     >>> found.mean, [round(end, 3) for end in found.interval()]
     (2.0, [-0.484, 4.484])
-    >>> mean_estimate([1.0]).interval() is None
-    True
+    >>> mean_estimate([1.0]).interval() is None, mean_estimate([0.1, 0.1, 0.1]).p_value is None
+    (True, True)
     """
     count = len(values)
     mean = math.fsum(values) / count
-    if count == 1:
-        return Estimate(mean, None, 1)
+    alike = max(values) - min(values) <= ROUNDING * abs(mean)
+    if count == 1 or (alike and mean != 0):
+        return Estimate(mean, None, count)
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     return Estimate(mean, math.sqrt(variance / count), count)
 

@@ -26,6 +26,7 @@ class Evidence:
         left_out: Places at which they could not be.
         failed: The arm's own runs without a result.
         runs: The arm's runs that should have had one.
+        stops_early: Early stopping chose its weights, or those of the reference.
     """
 
     arm: str
@@ -35,6 +36,7 @@ class Evidence:
     left_out: int
     failed: int
     runs: int
+    stops_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,15 +128,19 @@ def _sentence(
     arm = evidence.arm
     if effect is None:
         return f"{arm} cannot be compared with {reference}: no pair of runs has results."
+    if p_adjusted is None and effect.estimate.replicates > 1:
+        return (
+            f"{arm} cannot be judged against {reference}: {effect.metric.label} {signed(effect.mean)} % is the same in "
+            f"all {effect.estimate.replicates} seeds, which therefore say nothing about chance."
+        )
     if p_adjusted is None:
         return (
             f"{arm} cannot be judged against {reference}: {effect.metric.label} {signed(effect.mean)} % comes from one "
             "seed, and one seed says nothing about chance. Run at least three seeds."
         )
     if all(value == 0 for _, value in effect.by_seed):
-        return (
-            f"{arm} is not distinguishable from {reference}: every pair of runs gave exactly the same result, so the "
-            "setting had no effect here."
+        return f"{arm} is not distinguishable from {reference}: every pair of runs gave the same result. " + (
+            "Early stopping kept the same weights." if evidence.stops_early else "So the setting had no effect here."
         )
     numbers = f"{effect.metric.label} {interval_text(effect)}, {effect.estimate.replicates} seeds"
     holm_text = f"{p_text(p_adjusted)} after Holm's correction for {tests} arms" if tests > 1 else p_text(p_adjusted)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hpcmbal.ablation.plan.run_key import training_key
 from hpcmbal.ablation.plan.study import Arm, Study
 from hpcmbal.settings import TrainSettings
-from hpcmbal.settings.check import settings_without_effect
+from hpcmbal.settings.check import sections_of, settings_without_effect
 from hpcmbal.settings.layers import Entry
 from hpcmbal.settings.problems import Problem, Source
 
@@ -50,6 +50,17 @@ def misplaced(study: Study) -> list[Problem]:
     return [Problem(where, value, rule) for where, value, rule in rules if rule is not None] + [
         Problem(f"settings.{path}", study.settings[path], "is what the arms change; change it there")
         for path in overruled
+    ]
+
+
+def nested(study: Study) -> list[Problem]:
+    """Sections, as presets have them (`balancing: {w_lr: 0}`), in place of settings by path (`balancing.w_lr: 0`)."""
+    stated = [(f"settings.{path}", path, value) for path, value in study.settings.items()]
+    stated += [(f"arms.{arm}.{path}", path, value) for arm, part in study.arms.items() for path, value in part.items()]
+    return [
+        Problem(where, None, f"is a section; write its settings by path: '{path}.{next(iter(value))}: ...'")
+        for where, path, value in stated
+        if path in sections_of(TrainSettings) and isinstance(value, Mapping) and value
     ]
 
 

@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpcmbal.ablation.plan.comparability import alike, batch_notes, in_vain, located, misplaced
+from hpcmbal.ablation.plan.comparability import alike, batch_notes, in_vain, located, misplaced, nested
+from hpcmbal.ablation.plan.fine_tuning import fine_tuning_problems
 from hpcmbal.ablation.plan.points import LMBDA, curve_lambdas, is_variable_rate, points_problems
 from hpcmbal.ablation.plan.run_key import run_key, training_key
 from hpcmbal.ablation.plan.study import Arm, Study
@@ -93,6 +94,7 @@ def plan_study(study: Study) -> Plan:
     """
     arms, notes = _available(study)
     common = _common_layer(study)
+    check_none(nested(study))
     problems = misplaced(study)
     variable = is_variable_rate(common)
     if study.qualities is not None and not variable:
@@ -112,6 +114,9 @@ def plan_study(study: Study) -> Plan:
         found = list(settings.values())
         first = {arm.name: settings[arm.name, trained[0]] for arm in arms}
         problems = [*in_vain(study, found), *alike(first), *(points_problems(study, found) if variable else [])]
+        problems += [
+            located(problem, arm, study) for arm in arms for problem in fine_tuning_problems(first[arm.name], study)
+        ]
     check_none(list({str(problem): problem for problem in problems}.values()))
     lambdas = curve_lambdas(study, settings[arms[0].name, None]) if variable else study.lambdas or (LMBDA,)
     runs = tuple(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hpcmbal.errors import SettingsError
+from hpcmbal.settings.check import rule_of
 from hpcmbal.settings.problems import Problem, check_none, suggestion
 from hpcmbal.settings.section import FloatTuple, Section
 from hpcmbal.settings.study import Horizons, Seeds
@@ -84,6 +85,8 @@ class Study(Section):
     def _distinct(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is not None and (not value or len(set(value)) < len(value)):
             raise ValueError("must be a list without repetition and not empty")
+        if value is not None and len({f"{number:g}" for number in value}) < len(value):
+            raise ValueError("must differ in their first six digits, which name the runs' folders")
         return value
 
     @field_validator("horizons")
@@ -209,7 +212,7 @@ def build_study(values: Mapping[str, object]) -> Study:
         problems += [
             problem for detail in error.errors() for problem in _problems(detail["loc"], detail["msg"], values)
         ]
-        check_none(problems)
+        check_none(list({str(problem): problem for problem in problems}.values()))
         raise SettingsError(str(error)) from error
     check_none(problems)
     return study
@@ -228,7 +231,7 @@ def _unquoted(values: Mapping[str, object]) -> list[Problem]:
 
 def _problems(loc: tuple[int | str, ...], message: str, values: Mapping[str, object]) -> list[Problem]:
     """Pydantic's message in our words; a rule between fields names its paths itself."""
-    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    message = rule_of(message)
     if not loc:
         parts = [part.partition(": ") for part in message.splitlines()]
         return [Problem(path, values.get(path), rule) for path, _, rule in parts]
@@ -240,7 +243,7 @@ def _problems(loc: tuple[int | str, ...], message: str, values: Mapping[str, obj
         where.append(str(key))
         found = found.get(key)
     message = message.replace("a valid dictionary", "settings by path, such as {balancing.gamma_s1: 0.004}")
-    return [Problem(".".join(where), found, message[0].lower() + message[1:])]
+    return [Problem(".".join(where), found, message)]
 
 
 def labels(paths: tuple[str, ...]) -> dict[str, str]:

@@ -22,8 +22,8 @@ def size_notes(study: Study, steps: int, images: int) -> list[str]:
     whole = load_train_settings(study.base_preset).training.max_steps
     if whole is not None and steps < whole:
         notes.append(
-            f"Each run has {steps:,} steps, {whole / steps:,.0f} times fewer than preset '{study.base_preset}': what "
-            "differs this early may not differ later, and the other way round."
+            f"Each run has {steps:,} of the {whole:,} steps of preset '{study.base_preset}': what differs this early "
+            "may not differ later, and the other way round."
         )
     if images < ENOUGH_IMAGES:
         count = "One evaluation image" if images == 1 else f"{images} evaluation images"

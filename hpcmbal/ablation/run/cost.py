@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hpcmbal.ablation.plan.plan import VALIDATIONS, PlannedRun
+from hpcmbal.ablation.plan.plan import PlannedRun
 from hpcmbal.ablation.run.execution import is_out_of_memory
 from hpcmbal.core.device import choose_device
 from hpcmbal.data import CachedImages, validation_images
@@ -144,7 +144,7 @@ def forecast(
         if isinstance(cost, str):
             unknown.setdefault(cost + kind_of(run.settings), (run, cost))
             continue
-        seconds.append(START_SECONDS + count * cost.step_seconds + _evaluations(run) * cost.evaluation_seconds)
+        seconds.append(START_SECONDS + count * cost.step_seconds + _evaluations(run, count) * cost.evaluation_seconds)
         disk += cost.checkpoint_bytes * run.settings.output.keep
         memory = max(memory, cost.memory_bytes * min(at_once or 1, len(runs)))
         disk += LOG_LINE_BYTES * count // run.settings.output.log_every
@@ -152,9 +152,9 @@ def forecast(
     return Forecast(sum(seconds), wall, disk, memory, tuple(unknown.values()))
 
 
-def _evaluations(run: PlannedRun) -> int:
-    """How often a run codes all evaluation images at one lambda: validations, and records."""
-    validations = 1 + (len(run.horizons) or VALIDATIONS)
+def _evaluations(run: PlannedRun, steps: int) -> int:
+    """How often a run codes all evaluation images at one lambda in so many steps: validations, and records."""
+    validations = 1 + len(run.horizons) + -(-steps // run.settings.output.validate_every)
     return validations * len(validation_lmbdas(run.settings)) + (len(run.horizons) or 1) * len(run.lambdas)
 
 

@@ -50,6 +50,11 @@ def evaluate_run(
     return {lmbda: tuple(found) for lmbda, found in samples.items()}
 
 
+def image_names(settings: TrainSettings, images: ImageSource) -> tuple[str, ...]:
+    """What records call the evaluation images."""
+    return tuple(_short_name(images.name(index), settings.data.val) for index in range(len(images)))
+
+
 def _short_name(name: str, folder: Path | None) -> str:
     """An image's name without the folder, which differs from machine to machine."""
     return name if folder is None else Path(name).relative_to(folder).as_posix()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from hpcmbal.ablation.plan.plan import PlannedRun, cooled_settings
 from hpcmbal.ablation.plan.run_key import differences, stable_key, training_key
-from hpcmbal.ablation.run.evaluation import evaluate_run
+from hpcmbal.ablation.run.evaluation import evaluate_run, image_names
 from hpcmbal.ablation.run.record_file import read_records, write_records
 from hpcmbal.ablation.run.records import ImageResult, RunRecord
 from hpcmbal.ablation.run.storage import StudyStorage
@@ -51,14 +51,19 @@ class RunStage(StrEnum):
     FAILED = "failed"
 
 
-def progress_of(run: PlannedRun, folder: Path) -> RunStage:
+def progress_of(run: PlannedRun, folder: Path, images: Sequence[str] | None = None) -> RunStage:
     """How far the run in `folder` is.
+
+    Args:
+        run: As it is planned now.
+        folder: Its folder.
+        images: Names of the evaluation images as they are now; records of others do not count.
 
     Raises:
         SettingsError: The folder holds a run with other settings.
         CheckpointError: A record or checkpoint cannot be read.
     """
-    records = _own_records(run, folder)
+    records = _own_records(run, folder, images)
     if records:
         return RunStage.RECORDED if all(record.status == "done" for record in records) else RunStage.FAILED
     found = _last_checkpoint(run.settings, folder, same=stable_key if run.horizons else training_key)
@@ -103,7 +108,7 @@ def failed_records(run: PlannedRun, folder: Path, reason: str) -> tuple[RunRecor
     """The records of a run that ended early: those of the horizons that it reached, and why there are no others."""
     found: list[RunRecord] = []
     for horizon in run.horizons or (None,):
-        done = () if horizon is None else _own_records(run, horizon_folder(folder, horizon))
+        done = () if horizon is None else _own_records(run, horizon_folder(folder, horizon), None)
         found += done or _records(run, folder, horizon, {}, reason=reason)
     return tuple(found)
 
@@ -141,7 +146,7 @@ def _at_horizon(run: PlannedRun, folder: Path, horizon: int, images: ImageSource
     Of the copy the final weights are kept (`model.safetensors`); its checkpoints are of no further use.
     """
     copy = horizon_folder(folder, horizon)
-    if done := _own_records(run, copy):
+    if done := _own_records(run, copy, image_names(run.settings, images)):
         return done
     settings, model = cooled_settings(run.settings, horizon), copy / MODEL_FILE
     if model.is_file():
@@ -193,9 +198,13 @@ def _train(settings: TrainSettings, folder: Path, start: Checkpoint | None, unti
         raise KeyboardInterrupt
 
 
-def _own_records(run: PlannedRun, folder: Path) -> tuple[RunRecord, ...]:
-    """The records in a folder if they are of this run as it is planned now."""
-    return tuple(record for record in read_records(folder) if record.key == run.key)
+def _own_records(run: PlannedRun, folder: Path, images: Sequence[str] | None) -> tuple[RunRecord, ...]:
+    """The records in a folder if they are of this run as it is planned now, and of these images if any are named."""
+    found = tuple(record for record in read_records(folder) if record.key == run.key)
+    if images is None:
+        return found
+    evaluated = [{sample.name for sample in record.samples} for record in found if record.samples]
+    return found if all(names == set(images) for names in evaluated) else ()
 
 
 def _last_checkpoint(

@@ -45,7 +45,7 @@ class RunRecord:
         reason: Why it failed, for people: not finite, out of memory, killed.
         steps: Optimiser steps done, those of the cool-down among them.
         seconds_per_step: Median time of a step, on whatever machine it ran.
-        samples: Results by image, of the weights after the last step.
+        samples: Results by image, of the weights after the last step, or of the best that early stopping kept.
         folder: The run's folder (logs, checkpoints), relative to the study's folder.
         horizon: Steps before the cool-down; None in a study without horizons.
         stops_early: Early stopping may have ended it before the steps of its plan; it is the arm's own length then.

@@ -53,8 +53,16 @@ class Inventory:
         return self.progress.count(RunStage.FAILED)
 
 
-def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> Inventory:
+def take_inventory(
+    plan: Plan, folder: Path, images: Sequence[str] | None = None, *, retry_failed: bool = False
+) -> Inventory:
     """How far every run of `plan` is in the study's `folder`.
+
+    Args:
+        plan: The study's runs.
+        folder: The study as a local folder.
+        images: Names of the evaluation images as they are now; what was evaluated on others is left to do.
+        retry_failed: Whether failed runs count as left to do.
 
     Raises:
         SettingsError: Folders hold runs with other settings.
@@ -63,7 +71,7 @@ def take_inventory(plan: Plan, folder: Path, *, retry_failed: bool = False) -> I
     progress, problems = [], []
     for run in plan.runs:
         try:
-            progress.append(progress_of(run, folder / run.folder))
+            progress.append(progress_of(run, folder / run.folder, images))
         except SettingsError as error:
             problems.append(str(error))
     if problems:

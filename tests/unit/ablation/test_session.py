@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import hpcmbal
 from hpcmbal.ablation.run import study_runner
@@ -30,8 +31,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             if function is measure_cost:
                 on_result(index, Cost(0.1, 0.1, 1000, 1000))
                 continue
+            image = "chelsea" if task.run.settings.data.val is None else "photo.png"
             run, bad = task.run, (task.run.arm, task.run.seed) == ("decreasing", 1)
-            samples = () if bad else (ImageResult("x", 1.0, 1e-3, 30.0, 2.0 + run.seed + 0.01 * len(run.arm)),)
+            samples = () if bad else (ImageResult(image, 1.0, 1e-3, 30.0, 2.0 + run.seed + 0.01 * len(run.arm)),)
             status, reason = ("failed", "diverged") if bad else ("done", None)
             record = RunRecord(
                 run.arm, run.lambdas[0], run.seed, run.key, status, reason, 9, 0.1, samples, str(run.folder)
@@ -68,13 +70,15 @@ def test_a_plan_counts_only_the_steps_that_are_left(tmp_path: Path, monkeypatch:
         log.parent.mkdir(parents=True)
         log.write_text('{"step": 20}\n', encoding="utf-8")
     stages = {begun.name: RunStage.STARTED}
-    monkeypatch.setattr(study_runner, "progress_of", lambda run, folder: stages.get(run.name, RunStage.NEW))
+    monkeypatch.setattr(study_runner, "progress_of", lambda run, folder, images: stages.get(run.name, RunStage.NEW))
     rest = prepare_study(settings)
     assert list(whole.steps_left.values()) == [50, 50, 50]
     assert list(rest.steps_left.values()) == [30, 50, 50]
     assert whole.forecast is not None
     assert rest.forecast is not None
-    assert whole.forecast.machine_seconds - rest.forecast.machine_seconds == pytest.approx(20 * 0.1)
+    assert whole.forecast.machine_seconds - rest.forecast.machine_seconds == pytest.approx(
+        20 * 0.1 + 0.1  # a step, and the validation that is over
+    )
 
 
 def test_a_view_is_told_of_the_plan_before_anything_runs() -> None:
@@ -114,3 +118,14 @@ def test_problems_are_told_in_python_s_words(values: dict[str, Any], message: st
 def test_a_study_that_does_not_exist() -> None:
     with pytest.raises(SettingsError, match="'gama' does not exist; perhaps you mean 'gamma'"):
         hpcmbal.ablate(StudySettings(study="gama"))
+
+
+def test_a_study_is_evaluated_again_where_its_images_have_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "photo.png")
+    settings = StudySettings(study="gamma", seeds=1, max_steps=9, output="out", eval_data=folder)
+    hpcmbal.ablate(settings)
+    assert prepare_study(settings).inventory.pending == []
+    Image.new("RGB", (64, 64)).save(folder / "added.png")
+    assert len(prepare_study(settings).inventory.pending) == 3

@@ -52,7 +52,7 @@ class Machine:
         run, failed = task.run, self.fails(task)
         j = 2.0 + 0.1 * run.seed + (0.01 if run.arm == "increasing" else 0)
         psnr_db = 30.0 + 5 * math.log10(lmbda / 0.013)
-        samples = () if failed else (ImageResult("x", j / 2 * lmbda / 0.013, 1e-3, psnr_db, j),)
+        samples = () if failed else (ImageResult("chelsea", j / 2 * lmbda / 0.013, 1e-3, psnr_db, j),)
         status, reason = ("failed", "diverged") if failed else ("done", None)
         return RunRecord(run.arm, lmbda, run.seed, run.key, status, reason, 500, 0.2, samples, str(run.folder), horizon)
 
@@ -77,7 +77,7 @@ def test_gamma_needs_no_argument(machine: Machine, capsys: pytest.CaptureFixture
     assert "uniform (reference)\tgamma_s1 0.006, gamma_s2 0.006, gamma_s3 0.006\t3\t500\t0\t0.25" in out
     assert "To do: 9 of 9 runs, 4,500 steps." in out
     assert "2 runs at once" in out
-    assert "500 steps, 60 times fewer than preset 'hierarchical-nano'" in out
+    assert "500 of the 30,000 steps of preset 'hierarchical-nano'" in out
     assert "3 seeds: intervals are wide" in out
     assert "9/9  decreasing, lambda 0.013, seed 2: J 2.200" in out
     assert "Against uniform" in out

@@ -70,7 +70,22 @@ def test_an_arm_that_changed_nothing(study: Study, noise: type) -> None:
     records = study(np.random.default_rng(3), {"plain": 0.0, "a": 0.0}, seeds=3, noise=noise(0.1, 0.0, 0.0))
     found = verdict(records)
     assert found.finding == "not distinguishable"
-    assert "every pair of runs gave exactly the same result, so the setting had no effect here" in found.sentence
+    assert "every pair of runs gave the same result. So the setting had no effect here." in found.sentence
+
+
+def test_rounding_is_no_result_and_early_stopping_explains_equal_weights(study: Study, noise: type) -> None:
+    records = study(np.random.default_rng(3), {"plain": 0.0, "a": 6e-8}, seeds=3, noise=noise(0.1, 0.0, 0.0))
+    found = verdict(records)
+    assert (found.finding, found.p_value) == ("not distinguishable", 1.0)
+    early = [dataclasses.replace(record, stops_early=True) for record in records]
+    assert "the same result. Early stopping kept the same weights." in verdict(early).sentence
+
+
+def test_seeds_that_all_give_one_difference_are_no_replicates(study: Study, noise: type) -> None:
+    records = study(np.random.default_rng(3), {"plain": 0.0, "a": -0.1}, seeds=3, noise=noise(0.0, 0.0, 0.0))
+    found = verdict(records)
+    assert (found.finding, found.p_value) == ("no verdict", None)
+    assert "is the same in all 3 seeds, which therefore say nothing about chance" in found.sentence
 
 
 def test_no_pair_is_no_verdict(study: Study) -> None:

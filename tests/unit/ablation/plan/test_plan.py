@@ -280,3 +280,45 @@ def test_problems_of_a_studys_file_are_told_one_a_line(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match=r"Study .*two\.yaml: 2 problems") as caught:
         read_study(path)
     assert len(error_text(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"lambdas": [0.013, 0.01300000001]}, "lambdas = .*: must differ in their first six digits"),
+        (
+            {"arms": {"a": {}, "b": {"balancing": {"w_lr": 0}}}},
+            r"arms.b.balancing: is a section.*'balancing.w_lr: ",
+        ),
+        ({"max_steps": True}, "max_steps = true: must be a number, not a truth value"),
+        ({"lambdas": [True, 0.5]}, "lambdas = .*: must be a number, not a truth value"),
+        ({"train_data": ""}, "train_data = .*: must not be empty"),
+        ({"seeds": 2.0}, "seeds = 2.0: must be a list"),
+    ],
+)
+def test_values_that_nobody_means_are_refused(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=told) as caught:
+        planned(**changes)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("tuning", "changes", "told"),
+    [
+        ({"early_stopping": "patience=1"}, {"max_steps": None, "horizons": [2, 6]}, "would end a training before its"),
+        ({"early_stopping": "patience=5"}, {}, "its patience is 5 validations, and a run has 4 after its start"),
+        ({"learning_rates": {"nix": 2.0}}, {}, "nix: is no part of this network"),
+        ({"init_from": "nix"}, {}, "There is no model 'nix'"),
+    ],
+)
+def test_fine_tuning_that_cannot_work_is_refused_with_its_arm(
+    tuning: dict[str, object], changes: dict[str, object], told: str
+) -> None:
+    arms = {"plain": {}, "tuned": {f"finetune.{name}": value for name, value in tuning.items()}}
+    with pytest.raises(InvalidSettingsError, match=rf"arms\.tuned\.finetune.*{told}"):
+        planned(base_preset="finetune-nano", arms=arms, lambdas=[0.0067, 0.013], **changes)
+
+
+def test_early_stopping_that_can_stop_is_planned() -> None:
+    arms = {"plain": {}, "tuned": {"finetune.early_stopping": "patience=3"}}
+    assert len(planned(base_preset="finetune-nano", arms=arms, lambdas=[0.0067, 0.013]).runs) == 4

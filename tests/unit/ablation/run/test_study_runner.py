@@ -244,7 +244,7 @@ class TestForecast:
 
 def test_a_small_study_says_so_and_a_large_one_does_not(plan: Plan) -> None:
     notes = size_notes(plan.study, 10, 1)
-    assert "10 steps, 3,000 times fewer than preset 'hierarchical-nano'" in notes[0]
+    assert "10 of the 30,000 steps of preset 'hierarchical-nano'" in notes[0]
     assert "One evaluation image" in notes[1]
     assert "2 seeds: intervals are wide" in (seed_note(plan.study) or "")
     large = plan.study.model_copy(update={"seeds": tuple(range(8))})
