@@ -185,13 +185,13 @@ def quality_text(outcome: Outcome) -> str:
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
-    exact = outcome.psnr_db == float("inf")
+    exact, done = outcome.psnr_db == float("inf"), outcome.error is None
     return {
         "source": str(outcome.job.source),
         "target": str(outcome.job.target),
-        "bytes_before": outcome.bytes_before,
-        "bytes_after": outcome.bytes_after,
-        "bpp": outcome.bpp,
+        "bytes_before": outcome.bytes_before if done else None,
+        "bytes_after": outcome.bytes_after if done else None,
+        "bpp": outcome.bpp if done else None,
         "psnr_db": None if exact else outcome.psnr_db,
         "exact": exact if outcome.psnr_db is not None else None,
         "quality": outcome.quality,

@@ -46,6 +46,7 @@ class Container:
         truncated: Where the file ends too early; None if it is whole.
         tiles: Of a lossless file, its pixels: rows of tiles from the top, each from the left.
         incomplete_bytes: How many bytes of a part that is cut off were read.
+        missing: Parts that a file which is cut off lacks: segments, and chunks by their names.
     """
 
     header: Header
@@ -54,6 +55,7 @@ class Container:
     truncated: str | None = None
     tiles: tuple[bytes, ...] = ()
     incomplete_bytes: int = 0
+    missing: tuple[str, ...] = ()
 
     @property
     def has_alpha(self) -> bool:
@@ -121,7 +123,9 @@ def read_container(data: bytes, *, allow_truncated: bool = False, pixel_limit: i
         truncated = str(error)
     if reader.remaining and truncated is None:
         raise BitstreamError(f"{reader.remaining} bytes follow the end of the file's last part; nothing may.")
-    return Container(header, tuple(segments), chunks, truncated, tiles, len(data) - complete)
+    missing = () if header.lossless else SEGMENTS[len(segments) :]
+    missing = (*missing, *(name for name in names if name not in chunks))
+    return Container(header, tuple(segments), chunks, truncated, tiles, len(data) - complete, missing)
 
 
 def _check_parts(container: Container) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,17 @@ from hpcmbal.codec.freed_memory import after_picture
 from hpcmbal.codec.header import RATE_STEPS
 from hpcmbal.codec.lossless import decode_lossless, encode_lossless, lossless_is_available
 from hpcmbal.codec.targets import OutOfReachError, Target, reach
+from hpcmbal.core.scales import SEGMENTS
 from hpcmbal.errors import DataError, SettingsError, setting
-from hpcmbal.images.picture import Picture, image_of, picture_of
+from hpcmbal.images.picture import Picture, PictureWarning, image_of, picture_of
 from hpcmbal.settings.coding import ALL_SCALES
 
 if TYPE_CHECKING:
     from hpcmbal.codec.codec_model import CodecModel
+
+
+_PARTS = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
+"""Parts of a file by the names that people know."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,11 @@ def code_picture(
         progress: Is told the share of an effort that is done, 0 to 1.
     """
     if options.mode == "lossless":
+        if picture.reduced:
+            raise DataError(
+                f"The image has {picture.reduced}, which 8-bit RGB or gray cannot keep exactly. Leave "
+                f"{setting('lossless')} out, or convert it first."
+            )
         return Compressed(write_container(encode_lossless(picture)), lossless=True)
     if model is None:
         raise SettingsError(f"Mode {options.mode} needs a model. Give one, or choose the mode lossless.")
@@ -194,6 +205,9 @@ def decompress_container(
     """Decode a parsed file; see `decompress`."""
     if type(scales) is not int or not 0 <= scales <= ALL_SCALES:
         raise SettingsError(f"{setting('scales')} should be 0 to {ALL_SCALES}. Found {scales!r}.")
+    missing = [_PARTS.get(part, part) for part in container.missing if part not in SEGMENTS[scales + 1 :]]
+    if missing:
+        warnings.warn(f"The file is cut off; missing: {', '.join(missing)}.", PictureWarning, stacklevel=2)
     if container.header.lossless:
         return decode_lossless(container)
     from hpcmbal.codec.codec_model import CodecModel, find_codec_model, load_codec_model

@@ -108,17 +108,21 @@ def describe_image_set(
         if not missing and not extra and len(image_hashes) == item.count:
             return {**described, "name": item.name, "published_set": item.name, "verified": True}
         if 2 * (len(found) - len(extra)) > len(found):
-            return {**described, "note": _difference(item, missing, extra)}
+            seen = set(found.values())
+            twice = [name for name in image_hashes if name not in seen]
+            return {**described, "note": _difference(item, missing, extra, twice)}
     return described
 
 
-def _difference(item: DataSet, missing: Sequence[str], extra: Sequence[str]) -> str:
+def _difference(item: DataSet, missing: Sequence[str], extra: Sequence[str], twice: Sequence[str]) -> str:
     parts = [f"{item.count - len(missing)} of the {item.count} images of {item.name}"]
-    parts += [f"missing: {_listed(missing)}"] if missing else []
-    parts += [f"not of it: {_listed(extra)}"] if extra else []
+    parts += [f"missing: {listed(missing)}"] if missing else []
+    parts += [f"not of it: {listed(extra)}"] if extra else []
+    parts += [f"there twice: {listed(twice)}"] if twice else []
     return "; ".join(parts)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -28,8 +27,8 @@ from hpcmbal.evaluation.curves.same_images import LeftOut, same_images
 from hpcmbal.evaluation.evaluation_images import EvaluationImages
 from hpcmbal.evaluation.extra_metrics import ExtraMetrics
 from hpcmbal.evaluation.image_set import image_set_note
-from hpcmbal.evaluation.output import OUTPUT_FILES, SAMPLES_FILE, check_folder, write_output
-from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_table, cost_table, formatted
+from hpcmbal.evaluation.output import OUTPUT_FILES, SAMPLES_FILE, check_folder, keep_only, write_output
+from hpcmbal.evaluation.report.tables import EXTENSIONS, bd_rate_csv, bd_rate_table, cost_table, formatted
 from hpcmbal.evaluation.report.viewer import ViewerImage, viewer_images
 from hpcmbal.evaluation.runner import Progress, Runner, silent
 from hpcmbal.evaluation.sample_store import SampleStore
@@ -39,6 +38,8 @@ from hpcmbal.settings.section import expanded
 from hpcmbal.visible_text import visible
 
 _PICTURES = "pictures of the report"
+BD_TABLE, COST_TABLE = "bd_rate", "cost"
+"""Names of the tables' files, without extension."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,19 @@ class SetResults:
         curves: All of them, as stored in `results.json`.
         left_out: Those among them that are about other images, and are neither drawn nor compared.
         table: BD-rates against the anchor; None if there was nothing to compare with.
-        report: The report's path.
+        written: The files' paths, the report's last.
     """
 
     folder: Path
     curves: tuple[Curve, ...]
     left_out: tuple[LeftOut, ...]
     table: BdTable | None
-    report: Path
+    written: tuple[Path, ...]
+
+    @property
+    def report(self) -> Path:
+        """The report's path."""
+        return self.written[-1]
 
     @property
     def shown(self) -> list[Curve]:
@@ -100,7 +106,7 @@ def evaluate(settings: EvalSettings, progress: Progress | None = None) -> Evalua
         CheckpointError: A model cannot be read.
         HpcmbalError: A codec failed; what was measured is kept.
     """
-    check_folder(settings.folder, force=settings.force)
+    check_folder(settings.folder, _table_files(settings.tables), force=settings.force)
     check_no_input([settings.folder / name for name in OUTPUT_FILES], settings.compare)
     if settings.compare:
         return _with_tables(settings, [_finish(settings, settings.folder, _stored_curves(settings), [])])
@@ -182,19 +188,22 @@ def _with_cost(codec: ImageCodec, curve: Curve, settings: EvalSettings, images: 
 
 def _with_tables(settings: EvalSettings, sets: Sequence[SetResults]) -> Evaluation:
     compared = [(found.shown, found.table) for found in sets if found.table is not None]
-    tables = {"bd_rate": bd_rate_table(compared)} if compared else {}
+    tables = {BD_TABLE: bd_rate_table(compared)} if compared else {}
     costs = cost_table(sets[0].shown)
     if costs is not None:
-        tables["cost"] = costs
+        tables[COST_TABLE] = costs
     paths: list[Path] = []
     for kind in settings.tables:
         for name, table in tables.items():
             paths.append(settings.folder / f"{name}.{EXTENSIONS[kind]}")
-            write_text(paths[-1], formatted(table, kind))
-    for name, extension in itertools.product(("bd_rate", "cost"), EXTENSIONS.values()):
-        if (earlier := settings.folder / f"{name}.{extension}") not in paths:
-            earlier.unlink(missing_ok=True)
+            is_csv_of_rates = kind == "csv" and name == BD_TABLE
+            write_text(paths[-1], bd_rate_csv(compared) if is_csv_of_rates else formatted(table, kind))
+    keep_only(settings.folder, [*paths, *(path for found in sets for path in found.written)])
     return Evaluation(tuple(sets), tuple(paths))
+
+
+def _table_files(kinds: Sequence[str]) -> list[str]:
+    return [f"{name}.{EXTENSIONS[kind]}" for kind in kinds for name in (BD_TABLE, COST_TABLE)]
 
 
 def _finish(
@@ -204,8 +213,8 @@ def _finish(
     anchor = choose_anchor(shown, settings.bd_anchor)
     interpolation = cast("Interpolation", settings.interpolation)
     table = None if anchor is None else bd_table(shown, anchor, interpolation, draws=settings.bootstrap)
-    report = write_output(folder, curves, table, pictures, left_out)
-    return SetResults(folder, tuple(curves), tuple(left_out), table, report)
+    written = write_output(folder, curves, table, pictures, left_out)
+    return SetResults(folder, tuple(curves), tuple(left_out), table, tuple(written))
 
 
 def _stored_curves(settings: EvalSettings) -> list[Curve]:

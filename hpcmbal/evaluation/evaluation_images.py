@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpcmbal.data import ImageFolder
-from hpcmbal.evaluation.data_sets import describe_image_set
+from hpcmbal.evaluation.data_sets import describe_image_set, listed
 from hpcmbal.evaluation.image_set import image_hash
-from hpcmbal.images.image_file import read_rgb
+from hpcmbal.images.image_file import read_rgb_and_losses
 from hpcmbal.visible_text import visible
 
 
@@ -23,6 +23,7 @@ class EvaluationImages:
         names: What to call each: its path below the folder.
         hashes: Of each one's pixels.
         sizes: Width and height of each.
+        losses: What of each is not in the 8-bit RGB image that is coded; empty where nothing is lost.
     """
 
     name: str
@@ -30,6 +31,7 @@ class EvaluationImages:
     names: tuple[str, ...]
     hashes: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
+    losses: tuple[str, ...] = ()
 
     @classmethod
     def from_folder(cls, folder: Path, limit: int | None = None) -> EvaluationImages:
@@ -41,17 +43,22 @@ class EvaluationImages:
         paths = ImageFolder(folder).paths[:limit]
         name = visible(folder.resolve().name) + (f" (first {limit})" if limit else "")
         names = _unique([visible(path.relative_to(folder).as_posix()) for path in paths])
-        pictures = [_hash_and_size(path) for path in paths]
-        return cls(name, paths, names, tuple(digest for digest, _ in pictures), tuple(size for _, size in pictures))
+        hashes, sizes, losses = zip(*map(_hash_size_and_losses, paths), strict=True)
+        return cls(name, paths, names, hashes, sizes, losses)
 
     def describe(self) -> dict[str, object]:
         """For `Curve.meta`."""
-        return describe_image_set(dict(zip(self.names, self.hashes, strict=True)), self.sizes, self.name)
+        described = describe_image_set(dict(zip(self.names, self.hashes, strict=True)), self.sizes, self.name)
+        changed = [f"{name} without its {what}" for name, what in zip(self.names, self.losses, strict=False) if what]
+        if not changed:
+            return described
+        notes = [described.get("note"), f"coded as 8-bit RGB: {listed(changed)}"]
+        return {**described, "note": "; ".join(str(note) for note in notes if note)}
 
 
-def _hash_and_size(path: Path) -> tuple[str, tuple[int, int]]:
-    image = read_rgb(path)
-    return image_hash(image), (image.shape[1], image.shape[0])
+def _hash_size_and_losses(path: Path) -> tuple[str, tuple[int, int], str]:
+    image, losses = read_rgb_and_losses(path)
+    return image_hash(image), (image.shape[1], image.shape[0]), losses
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:

@@ -102,13 +102,22 @@ class ExtraMetrics:
                     )
 
     def measure(self, name: str, image: RgbImage, reconstruction: RgbImage) -> float | None:
-        """One metric of one image; None where it is not defined, infinite for equal images where it is in dB."""
+        """One metric of one image; None where it is not defined, infinite for equal images where it is in dB.
+
+        Raises:
+            HpcmbalError: A program that it needs failed.
+        """
         metric = EXTRA_METRICS[name]
         if min(image.shape[:2]) < metric.smallest_side:
             return None
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # of packages that users can do nothing about
-            value = metric.measure(image, reconstruction, self.weights_dir)
+            try:
+                value = metric.measure(image, reconstruction, self.weights_dir)
+            except HpcmbalError:
+                raise
+            except (ArithmeticError, RuntimeError, ValueError):  # of a package: a matrix of a flat picture, say
+                return None
         return None if math.isnan(value) else value
 
     def _check_weights(self, name: str) -> None:

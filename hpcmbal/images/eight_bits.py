@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +23,9 @@ _TURNS = {
 }
 """EXIF 2.32, tag 0x0112: what makes an image of that orientation upright."""
 
+_CONVERTED = {"CMYK": "CMYK colours", "LAB": "Lab colours", "HSV": "HSV colours"}
+"""What modes hold that become RGB by rounding."""
+
 _LOW_BITS = {"L;2": 85, "L;4": 17}
 """How Pillow hands out gray of fewer than 8 bits, and by what it multiplies the values."""
 
@@ -35,11 +38,13 @@ class EightBits:
         pixels: `[height, width, 3]` uint8 RGB, or `[height, width]` uint8 for grayscale.
         alpha: `[height, width]` uint8, 255 opaque; None without transparency.
         icc: The profile of `pixels`; None where the colours were converted to sRGB.
+        reduced: What of the image 8-bit RGB or gray cannot keep exactly; empty if nothing.
     """
 
     pixels: Bytes2d
     alpha: Bytes2d | None
     icc: bytes | None
+    reduced: str = ""
 
 
 def sample_layout(image: Image.Image) -> str:
@@ -70,28 +75,44 @@ def eight_bits(image: Image.Image, layout: str, orientation: int, icc: bytes | N
     Raises:
         ValueError: There are values without an 8-bit meaning.
     """
-    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-    # Of a colour image with 16 bits, Pillow hands out the upper 8. BGR;16 is 5, 6 and 5 bits.
-    if deep or (";16" in layout and not layout.startswith("BGR")):
-        what = "floating-point values" if image.mode == "F" else "16 bits a channel"
-        notes.append(f"The image has {what}; they are reduced to 8 bits.")
+    reduced = _reduced(image.mode, layout)
+    if reduced:
+        how = "converted to RGB" if image.mode in _CONVERTED else "reduced to 8 bits"
+        notes.append(f"The image has {reduced}; they are {how}.")
     turn = _TURNS.get(orientation)
-    upright = image if turn is None else image.transpose(turn)
-    if deep:
-        gray, transparent = _deep_as_8_bits(upright)
+    found = _upright(image if turn is None else image.transpose(turn), layout, icc, notes)
+    return replace(found, reduced=reduced)
+
+
+def _is_deep(mode: str) -> bool:
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
+def _reduced(mode: str, layout: str) -> str:
+    if mode == "F":
+        return "floating-point values"
+    # Of a colour image with 16 bits, Pillow hands out the upper 8. BGR;16 is 5, 6 and 5 bits.
+    if _is_deep(mode) or (";16" in layout and not layout.startswith("BGR")):
+        return "16 bits a channel"
+    return _CONVERTED.get(mode, "")
+
+
+def _upright(image: Image.Image, layout: str, icc: bytes | None, notes: list[str]) -> EightBits:
+    if _is_deep(image.mode):
+        gray, transparent = _deep_as_8_bits(image)
         return EightBits(gray, None if transparent is None else _opaque_but(transparent), icc)
-    if upright.mode == "CMYK":
-        return EightBits(np.array(_cmyk_as_rgb(upright, icc, notes)), None, None)
-    if upright.mode == "LAB":
-        upright, icc = _lab_as_srgb(upright), None
-    gray_mode = upright.mode in ("1", "L", "LA", "La")
-    alpha = _transparent_value(upright, layout)
-    if alpha is None and upright.has_transparency_data:
+    if image.mode == "CMYK":
+        return EightBits(np.array(_cmyk_as_rgb(image, icc, notes)), None, None)
+    if image.mode == "LAB":
+        image, icc = _lab_as_srgb(image), None
+    gray_mode = image.mode in ("1", "L", "LA", "La")
+    alpha = _transparent_value(image, layout)
+    if alpha is None and image.has_transparency_data:
         # Premultiplied modes have no direct way to the others.
-        straight = upright.convert({"La": "LA", "RGBa": "RGBA"}.get(upright.mode, upright.mode))
+        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
         values = np.array(straight.convert("LA" if gray_mode else "RGBA"))
         return EightBits(np.ascontiguousarray(values[..., 0] if gray_mode else values[..., :3]), values[..., -1], icc)
-    return EightBits(np.array(upright.convert("L" if gray_mode else "RGB")), alpha, icc)
+    return EightBits(np.array(image.convert("L" if gray_mode else "RGB")), alpha, icc)
 
 
 def rgb16_transparency(data: bytes, colour: tuple[int, ...]) -> Bytes2d:

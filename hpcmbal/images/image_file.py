@@ -11,7 +11,7 @@ from PIL import Image
 from hpcmbal.errors import DataError
 from hpcmbal.images.file_bytes import read_file
 from hpcmbal.images.guard import opened
-from hpcmbal.images.picture import Picture, picture_of, rgb_of
+from hpcmbal.images.picture import Picture, picture_of, rgb_and_losses, rgb_of
 from hpcmbal.images.pixel_limit import pixel_limit_or_default
 from hpcmbal.images.rgb_image import RgbImage
 
@@ -46,6 +46,12 @@ def read_rgb(path: str | Path, *, pixel_limit: int | None = None) -> RgbImage:
     """
     with _opened_as(read_file(Path(path)), str(path), pixel_limit) as image:
         return rgb_of(image)
+
+
+def read_rgb_and_losses(path: Path) -> tuple[RgbImage, str]:
+    """`read_rgb`, and what of the image is not in it; see `rgb_and_losses`."""
+    with _opened_as(read_file(path), str(path), None) as image:
+        return rgb_and_losses(image)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class Picture:
         xmp: The XMP packet, UTF-8, with an orientation of 1.
         source_format: Pillow's name of the format of the file that the picture came from, for example `JPEG`; None if
             it came from none, or it is not known.
+        reduced: What of the image `pixels` do not keep exactly, such as "16 bits a channel"; empty if nothing.
     """
 
     pixels: Bytes2d
@@ -48,6 +49,7 @@ class Picture:
     exif: bytes | None = None
     xmp: bytes | None = None
     source_format: str | None = None
+    reduced: str = ""
 
     @property
     def gray(self) -> bool:
@@ -77,7 +79,7 @@ def picture_of(image: Image.Image, **given: object) -> Picture:
     source_format = SAME_FORMAT.get(image.format or "", image.format)
     for note in notes:
         warnings.warn(note, PictureWarning, stacklevel=2)
-    return Picture(found.pixels, found.alpha, found.icc, metadata.exif, metadata.xmp, source_format)
+    return Picture(found.pixels, found.alpha, found.icc, metadata.exif, metadata.xmp, source_format, found.reduced)
 
 
 def rgb_of(image: Image.Image) -> RgbImage:
@@ -88,10 +90,22 @@ def rgb_of(image: Image.Image) -> RgbImage:
     Raises:
         DataError: See `picture_of`.
     """
+    return rgb_and_losses(image)[0]
+
+
+def rgb_and_losses(image: Image.Image) -> tuple[RgbImage, str]:
+    """`rgb_of`, and what of the image is not in it, such as "16 bits a channel, transparency"; empty if nothing.
+
+    Raises:
+        DataError: See `picture_of`.
+    """
     loaded = _loaded(image)
     found = _pixels(loaded, orientation_of(loaded.held), icc_profile_of(loaded.held), [])
+    transparent = found.alpha is not None and int(found.alpha.min()) < 255
+    frames = getattr(image, "n_frames", 1)
+    losses = [found.reduced, "transparency" if transparent else "", f"{frames} frames" if frames > 1 else ""]
     picture = flattened(Picture(found.pixels, found.alpha), WHITE)
-    return rgb_pixels(picture)
+    return rgb_pixels(picture), ", ".join(filter(None, losses))
 
 
 def rgb_pixels(picture: Picture) -> RgbImage:

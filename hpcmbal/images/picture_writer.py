@@ -44,11 +44,11 @@ def write_picture(
         SettingsError: No format that can be written and read again has this extension, or there is no such colour.
         DataError: The format cannot hold the picture: its size, its transparency, or an ICC profile that large.
     """
-    image_format = _format_of(extension)
+    image_format, notes = _format_of(extension), list[str]()
+    picture = _in_usable_colours(picture, image_format, background, notes)
     if background is not None:
         picture = flattened(picture, colour_of(background))
     picture = _with_alpha_that_fits(picture, image_format)
-    notes: list[str] = []
     options = _options(picture, image_format, notes)
     if quality is not None and image_format in _LOSSY:
         options["quality"] = quality
@@ -73,6 +73,31 @@ def _format_of(extension: str) -> str:
     if name is None or name not in Image.SAVE or name not in source_formats():
         raise SettingsError(f"Images cannot be written as '{extension}'. Use .png, .tif, .webp, .jpg or the like.")
     return name
+
+
+def _in_usable_colours(picture: Picture, image_format: str, background: str | None, notes: list[str]) -> Picture:
+    """The picture itself; in sRGB if its profile is one of gray and the file will hold RGB, where it means nothing."""
+    if not picture.gray or picture.icc is None or picture.icc[16:20] != b"GRAY":
+        return picture
+    colour = colour_of(background) if background is not None and picture.alpha is not None else (0, 0, 0)
+    if len(set(colour)) == 1 and _holds_gray(image_format):
+        return picture
+    notes.append(f"The gray ICC profile means nothing in {image_format} with RGB; gray is converted to sRGB.")
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.icc))
+        image = ImageCms.profileToProfile(
+            Image.fromarray(picture.pixels), profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError):  # a profile that nobody vouches for
+        return replace(picture, icc=None)
+    return replace(picture, pixels=np.asarray(image), icc=None)
+
+
+def _holds_gray(image_format: str) -> bool:
+    probe = _probe(Picture(np.zeros((1, 1), np.uint8)))
+    data = _encoded(probe, image_format, {})
+    with decoding(), opened(data, probe.pixels.size) as image:
+        return image.mode in ("1", "L", "LA", "P", "I;16")
 
 
 def _probe(picture: Picture) -> Picture:

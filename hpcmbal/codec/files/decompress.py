@@ -56,7 +56,7 @@ def decompress_files(settings: DecompressSettings, watcher: Watcher | None = Non
     plan = plan_jobs(settings, naming)
     if not plan.jobs:
         return Batch((), plan)
-    lossy = any(job.target == STREAM or job.target.suffix.lower() in LOSSY_EXTENSIONS for job in plan.jobs)
+    lossy = any(_may_be_lossy(job, wanted) for job in plan.jobs)
     if settings.output_quality is not None and not lossy:
         raise SettingsError(
             f"{setting('output_quality', settings.output_quality)} has no effect: every output is lossless. Leave it "
@@ -113,6 +113,14 @@ class Decompression:
         if self.settings.type is not None:
             return f".{self.settings.type}"
         return job.target.suffix or EXTENSIONS.get(source or "", ".png")
+
+
+def _may_be_lossy(job: Job, wanted: str | None) -> bool:
+    if job.target != STREAM:
+        return job.target.suffix.lower() in LOSSY_EXTENSIONS
+    if wanted is None and job.source == STREAM:  # what it holds is known when it is read
+        return True
+    return (wanted or _source_extension(job.source)) in LOSSY_EXTENSIONS
 
 
 def _source_extension(path: Path) -> str:

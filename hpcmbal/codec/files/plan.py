@@ -73,7 +73,10 @@ def plan_jobs(settings: FilesSettings, naming: Naming) -> Plan:
     """
     left_out: Counter[str] = Counter()
     found = [pair for path in settings.inputs for pair in _files(path, settings.recursive, naming, left_out)]
-    found = list(dict.fromkeys(found))  # a file that is named twice, or beside its folder, is one file
+    distinct: dict[tuple[str, Path], tuple[Path, Path]] = {}  # a file named twice, or beside its folder, is one file
+    for source, place in found:
+        distinct.setdefault((os.path.normpath(source.absolute()), place), (source, place))
+    found = list(distinct.values())
     folders = [path for path in settings.inputs if path != STREAM and path.is_dir()]
     targets = _targets(settings, naming, found, many=len(settings.inputs) > 1 or bool(folders))
     jobs = [Job(source, target) for (source, _), target in zip(found, targets, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hpcmbal import __version__
 from hpcmbal.codec.bitstream import read_container
 from hpcmbal.codec.codec import compress, decompress
 from hpcmbal.codec.codec_model import CodecModel
@@ -110,6 +111,7 @@ class ModelCodec:
             "model": variants,
             "method": "estimate from likelihoods" if self.estimated else "real files",
             "device": self._device,
+            "version": f"hpcmbal {__version__}, torch {torch.__version__}",
             "points": [
                 {
                     "weights_sha256": self._hashes[point.checkpoint],

@@ -183,6 +183,12 @@ class Curve:
         return columns.get(metric, (None,) * len(self))
 
 
+def has_half_chroma(curve: Curve) -> bool:
+    """Whether the codec was given pictures with a quarter of the colour samples (4:2:0), as VVC's and WebP are."""
+    codec = curve.meta.get("codec")
+    return isinstance(codec, dict) and (codec.get("chroma") == "4:2:0" or codec.get("codec") == "webp")
+
+
 def role_of(curve: Curve) -> Role:
     """What kind of curve it is, from its meta."""
     codec = curve.meta.get("codec")

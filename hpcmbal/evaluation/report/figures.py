@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcmbal.evaluation.codecs.image_codec import DECODE_SECONDS, ENCODE_SECONDS, FILE_BYTES, SCALE_KEYS
-from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_METRICS, Curve, role_of
+from hpcmbal.evaluation.curves.curve import BPP, METRIC_LABELS, PSNR, QUALITY_METRICS, Curve, has_half_chroma, role_of
 from hpcmbal.plotting.cost_points import CostPoint, cost_figure
-from hpcmbal.plotting.figure_file import FIGURE_FORMATS
 from hpcmbal.plotting.labels import figure_label
 from hpcmbal.plotting.rd_curves import (
     MOST_CURVES,
@@ -109,17 +107,7 @@ def _drawn(curves: Sequence[Curve], metric: str) -> list[DrawnCurve]:
 
 def _label(curve: Curve) -> str:
     """The curve's name, and that it was given less colour than the others."""
-    codec = curve.meta.get("codec")
-    halved = isinstance(codec, dict) and (codec.get("chroma") == "4:2:0" or codec.get("codec") == "webp")
-    return f"{curve.name} (4:2:0)" if halved else curve.name
-
-
-def remove_earlier_figures(folder: Path, saved: Sequence[Path]) -> None:
-    """Remove what an earlier evaluation drew that this one did not: by their names, so that nobody else's go."""
-    ours = (*(f"{stem}." for stem in _FILE_STEMS.values()), "scales-", "time.", "cost.")
-    for path in folder.glob("*"):
-        if path.suffix[1:] in FIGURE_FORMATS and path.name.startswith(ours) and path not in saved:
-            path.unlink(missing_ok=True)
+    return f"{curve.name} (4:2:0)" if has_half_chroma(curve) else curve.name
 
 
 def scale_rates(curve: Curve) -> dict[str, list[float]]:

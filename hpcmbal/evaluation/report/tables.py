@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from hpcmbal.evaluation.curves.curve import METRIC_LABELS, Curve, role_of
+from hpcmbal.evaluation.curves.curve import METRIC_LABELS, Curve, has_half_chroma, role_of
 from hpcmbal.evaluation.curves.curve_file import csv_text
 from hpcmbal.evaluation.image_set import image_set_name, image_set_note
 from hpcmbal.visible_text import shortened, visible
@@ -62,19 +62,33 @@ def bd_rate_table(sets: Sequence[tuple[Sequence[Curve], BdTable]]) -> TextTable:
     """BD-rates with their intervals, a row for each codec, columns by image set and metric.
 
     Args:
-        sets: Curves and comparison of each image set, all against an anchor of one name.
+        sets: Curves and comparison of each image set. Where anchors differ, each stands above its own columns.
     """
+    several = len({table.anchor for _, table in sets}) > 1
     names = list(dict.fromkeys(row.test for _, table in sets for row in table.rows))
     cells: list[Mapping[str, BdRow]] = []
     groups, titles = [], ["codec"]
     for curves, table in sets:
         metrics = list(table.hashes)
-        groups.append((_set_of(curves), len(metrics)))
+        groups.append((_set_of(curves) + (f" against {table.anchor}" if several else ""), len(metrics)))
         for metric in metrics:
             titles.append(METRIC_LABELS[metric].removesuffix(" (dB)"))
             cells.append({row.test: row for row in table.rows if row.metric == metric})
     rows = [(name, *(_bd_cell(column.get(name)) for column in cells)) for name in names]
     return TextTable(_bd_caption(sets), tuple(groups), tuple(titles), tuple(rows))
+
+
+def bd_rate_csv(sets: Sequence[tuple[Sequence[Curve], BdTable]]) -> str:
+    """BD-rates for programs: a line for each codec, image set and metric, with anchor and the hash of its points."""
+    titles = ("codec", "image_set", "metric", "bd_rate_percent", "low", "high", "anchor", "interpolation", "points")
+    rows = []
+    for curves, table in sets:
+        for row in table.rows:
+            value = None if row.comparison is None else row.comparison.bd_rate_percent
+            ends = (None, None) if row.interval is None else (row.interval.low, row.interval.high)
+            about = (table.anchor, table.interpolation, table.hashes[row.metric])
+            rows.append((row.test, _set_of(curves), row.metric, value, *ends, *about))
+    return csv_text([titles, *rows])
 
 
 def cost_table(curves: Sequence[Curve]) -> TextTable | None:
@@ -123,21 +137,18 @@ def _bd_cell(row: BdRow | None) -> str:
 
 
 def _bd_caption(sets: Sequence[tuple[Sequence[Curve], BdTable]]) -> str:
-    (first_curves, first), *_ = sets
-    anchor = next((curve for curve in first_curves if curve.name == first.anchor), None)
-    version = f" ({anchor.description})" if anchor is not None and anchor.description else ""
+    anchors = {
+        table.anchor: curve.description for curves, table in sets for curve in curves if curve.name == table.anchor
+    }
+    against = ", ".join(f"{name} ({about})" if about else name for name, about in anchors.items())
     intervals = any(row.interval for _, table in sets for row in table.rows)
-    parts = [f"BD-rate in % against {first.anchor}{version}, interpolated by {first.interpolation}; negative is better"]
+    interpolation = sets[0][1].interpolation
+    parts = [f"BD-rate in % against {against}, interpolated by {interpolation}; negative is better"]
     parts += ["95 % intervals by bootstrap over images in brackets"] if intervals else []
     parts += [f"{_set_of(curves)}: {note}" for curves, _ in sets if (note := _note(curves))]
-    halved = [curve.name for curve in first_curves if _halved(curve)]
+    halved = list(dict.fromkeys(curve.name for curves, _ in sets for curve in curves if has_half_chroma(curve)))
     parts += [f"4:2:0 chroma: {', '.join(halved)}"] if halved else []
     return "; ".join(parts) + "."
-
-
-def _halved(curve: Curve) -> bool:
-    codec = curve.meta.get("codec")
-    return isinstance(codec, dict) and (codec.get("chroma") == "4:2:0" or codec.get("codec") == "webp")
 
 
 def _set_of(curves: Sequence[Curve]) -> str:

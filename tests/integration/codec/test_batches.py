@@ -217,7 +217,8 @@ def test_two_inputs_that_cannot_be_told_apart_are_refused(
 def test_a_file_that_is_named_twice_is_done_once(
     run: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("compress", photos, photos / "a.png", photos / "a.png", "-o", tmp_path / "out", "--json") == 0
+    again = photos / ".." / photos.name / "a.png"
+    assert run("compress", photos, photos / "a.png", again, "-o", tmp_path / "out", "--json") == 0
     assert [Path(entry["source"]).name for entry in json.loads(capsys.readouterr().out)] == ["a.png", "b.jpg", "c.webp"]
 
 
@@ -263,6 +264,7 @@ def test_json_holds_one_object_for_each_file(
     assert rows["a.png"]["bytes_after"] == (tmp_path / "out" / "a.png.hpcm").stat().st_size
     assert rows["a.png"]["error"] is None
     assert "b.webp: not an image" in rows["b.webp"]["error"]
+    assert rows["b.webp"]["bytes_after"] is rows["b.webp"]["bpp"] is None
 
 
 @pytest.mark.parametrize(("kind", "form"), [("jpg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF"), ("png", "PNG")])
@@ -290,6 +292,8 @@ def test_a_colour_that_is_none_and_a_quality_in_vain_are_refused(
     assert "--output-quality 3: has no effect on png" in capsys.readouterr().err
     assert run("decompress", tmp_path / "a.hpcm", "-o", tmp_path / "x.tif", "--output-quality", 3) == SETTINGS
     assert "--output-quality 3 has no effect: every output is lossless" in capsys.readouterr().err
+    run("compress", folder / "a.png", "-o", tmp_path / "png.hpcm")
+    assert run("decompress", tmp_path / "png.hpcm", "-o", "-", "--output-quality", 3) == SETTINGS
 
 
 def test_python_does_what_the_command_does(models: Path, folder: Path, tmp_path: Path) -> None:

@@ -40,6 +40,12 @@ def test_what_is_missing_and_what_is_not_of_the_set_is_named() -> None:
     assert found["note"] == "23 of the 24 images of kodak; missing: kodim05.png; not of it: cat.png"
 
 
+def test_an_image_that_is_there_twice_is_named() -> None:
+    images = hashes(KODAK)
+    images["copy.png"] = images["renamed-kodim05.png"]
+    assert described(images)["note"] == "24 of the 24 images of kodak; there twice: renamed-kodim05.png"
+
+
 def test_an_image_that_was_changed_is_missing_and_not_of_the_set() -> None:
     images = hashes(KODAK) | {"renamed-kodim24.png": 64 * "1"}
     assert described(images)["note"] == (

@@ -119,6 +119,11 @@ def test_samples_hold_what_was_asked_for_and_means_in_db(photograph: np.ndarray)
     assert results["vif"] == (sample["vif"],)
 
 
+def test_a_package_that_fails_for_an_image_gives_none() -> None:
+    flat = np.full((192, 192, 3), 7, np.uint8)
+    assert chosen("iw-ssim").measure("iw-ssim", flat, flat) is None
+
+
 def test_small_images_have_none(photograph: np.ndarray) -> None:
     small = photograph[:30, :30]
     assert chosen("iw-ssim").measure("iw-ssim", small, jpeg(small, 50)) is None

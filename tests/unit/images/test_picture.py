@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -99,21 +100,26 @@ def test_values_without_an_8_bit_meaning_are_refused() -> None:
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
 def test_other_colour_spaces_become_rgb(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
-    picture = read(stored(image, "TIFF"))
+    told = pytest.warns(PictureWarning, match="CMYK colours; they are converted") if mode == "CMYK" else nullcontext()
+    with told:
+        picture = read(stored(image, "TIFF"))
     np.testing.assert_array_equal(picture.pixels, array(image.convert("RGB")))
 
 
 def test_lab_becomes_srgb() -> None:
     lab = Image.frombytes("LAB", (2, 1), bytes([128, 0, 0, 255, 0, 0]))
-    picture = picture_of(lab)
+    with pytest.warns(PictureWarning, match="Lab colours; they are converted to RGB"):
+        picture = picture_of(lab)
+    assert picture.reduced == "Lab colours"
     assert np.abs(picture.pixels.astype(int) - [[[119] * 3, [255] * 3]]).max() <= 2
 
 
 def test_a_cmyk_profile_that_is_none_is_told() -> None:
     image = Image.fromarray(RGB).convert("CMYK")
-    with pytest.warns(PictureWarning, match="ICC profile is not usable"):
+    with pytest.warns(PictureWarning, match=r"ICC profile is not usable|CMYK colours") as told:
         picture = read(stored(image, "TIFF", icc_profile=b"not a profile"))
     assert picture.icc is None
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

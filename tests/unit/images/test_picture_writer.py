@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import warnings
 from dataclasses import replace
 
@@ -31,6 +32,16 @@ def exif() -> bytes:
     block = Image.Exif()
     block[0x010E] = "text"
     return block.tobytes()
+
+
+def gray_profile(gamma: float) -> bytes:
+    """A display of gray with that gamma, in the fewest tags."""
+    white = b"XYZ \0\0\0\0" + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
+    curve = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+    table = struct.pack(">I4sII4sII", 2, b"wtpt", 156, len(white), b"kTRC", 156 + len(white), len(curve))
+    head = struct.pack(">4xI4s4s4s12x4s28x", 0x02100000, b"mntr", b"GRAY", b"XYZ ", b"acsp")
+    body = head + white[8:] + bytes(48) + table + white + curve
+    return struct.pack(">I", len(body) + 4) + body
 
 
 FULL = Picture(RGB, None, SRGB, exif(), XMP)
@@ -163,6 +174,33 @@ class TestAlpha:
     def test_flattened_pictures_can_be_written(self, extension: str) -> None:
         picture = flattened(Picture(RGB[:64, :64], SOFT[:64, :64]), colour_of("white"))
         assert read(write_picture(picture, extension)).pixels.shape == (64, 64, 3)
+
+
+class TestGrayProfile:
+    """A profile of gray cannot be applied to RGB, so the colours are converted where a file holds RGB."""
+
+    picture = Picture(GRAY, SOFT, gray_profile(gamma=1.0))
+
+    @pytest.mark.parametrize(("extension", "background"), [(".webp", None), (".png", "#204080")])
+    def test_is_converted_where_the_file_holds_rgb(self, extension: str, background: str | None) -> None:
+        with pytest.warns(PictureWarning, match="gray is converted to sRGB"):
+            found = read(write_picture(self.picture, extension, background=background, quality=100))
+        assert found.icc is None
+        opaque = SOFT == 255
+        linear = GRAY[opaque] / 255  # a gamma of 1 is linear light, which sRGB writes as brighter values
+        expected = 255 * np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+        assert np.abs(found.pixels[opaque] - expected[:, None]).mean() < 4
+
+    def test_is_kept_where_the_file_holds_gray(self) -> None:
+        for background in (None, "white"):
+            found = read(write_picture(self.picture, ".png", background=background))
+            assert found.icc == self.picture.icc
+            assert found.gray
+
+    def test_that_is_damaged_is_left_out(self) -> None:
+        damaged = replace(self.picture, icc=b"x" * 16 + b"GRAY" + b"x" * 200)
+        with pytest.warns(PictureWarning, match="gray is converted to sRGB"):
+            assert read(write_picture(damaged, ".webp")).icc is None
 
 
 class TestFlattening:

@@ -12,7 +12,7 @@ import pytest
 from hpcmbal.evaluation.curves.bd_table import bd_table
 from hpcmbal.evaluation.curves.curve import BPP, PSNR, Curve, mean_results
 from hpcmbal.evaluation.report.figures import cost_figures
-from hpcmbal.evaluation.report.tables import bd_rate_table, cost_table, formatted
+from hpcmbal.evaluation.report.tables import bd_rate_csv, bd_rate_table, cost_table, formatted
 
 NAME = r"a_b & {50%} \x | <i>"
 
@@ -53,6 +53,23 @@ def test_rates_stand_by_set_and_metric_with_the_anchor_and_its_version(sets: lis
     assert "against vvc (encoder of vvc 1.2), interpolated by pchip" in table.caption
     assert "95 % intervals" in table.caption
     assert "4:2:0 chroma: vvc" in table.caption
+
+
+def test_anchors_that_differ_stand_above_their_columns(sets: list) -> None:
+    curves, _ = sets[1]
+    table = bd_rate_table([sets[0], (curves, bd_table(curves, curves[0], draws=0))])
+    assert table.groups == (("kodak against vvc", 1), (f"clic against {NAME}", 1))
+    assert "against vvc (encoder of vvc 1.2)" in table.caption
+    assert f"{NAME} (encoder of {NAME} 1.2)" in table.caption
+
+
+def test_csv_of_rates_has_a_number_in_a_cell_and_the_anchor_in_every_line(sets: list) -> None:
+    first, refused, *_ = csv.DictReader(io.StringIO(bd_rate_csv(sets)))
+    assert float(first["bd_rate_percent"]) == pytest.approx(-20)
+    assert float(first["low"]) <= -19.9 <= float(first["high"]) + 0.2
+    assert (first["image_set"], first["metric"], first["anchor"]) == ("kodak", PSNR, "vvc")
+    assert first["points"] == sets[0][1].hashes[PSNR]
+    assert refused["bd_rate_percent"] == ""
 
 
 def test_latex_is_booktabs_and_every_special_letter_is_escaped(sets: list) -> None:
