@@ -94,6 +94,9 @@ class Runner:
         # Point by point, because another point may be another checkpoint to load.
         tasks.sort(key=lambda task: task.point)
         done = total - len(tasks)
+        workers = self._workers if codec.in_processes and self._engine is None else 1
+        now: dict[str, object] = {"environment": describe_environment(), "workers": workers}
+        self._store.measured_under(now)
         self._progress(codec.name, done, total)
 
         def keep(task: _Task, sample: Sample) -> None:
@@ -109,7 +112,7 @@ class Runner:
         else:
             for task, sample in self._run(codec, tasks):
                 keep(task, sample)
-        return self._curve(codec, description)
+        return self._curve(codec, description, now)
 
     def _tasks(self, codec: ImageCodec, description: dict[str, Any]) -> Iterator[_Task]:
         # The points of a codec are its own business: which others there are does not change a sample.
@@ -176,9 +179,11 @@ class Runner:
                 f"kept: do the same again with {setting('workers', 1)}."
             ) from error
 
-    def _curve(self, codec: ImageCodec, description: dict[str, Any]) -> Curve:
+    def _curve(self, codec: ImageCodec, description: dict[str, Any], now: dict[str, object]) -> Curve:
         columns: dict[str, list[Sample]] = {name: [] for name in self.images.names}
-        for task in self._tasks(codec, description):
+        tasks = list(self._tasks(codec, description))
+        first, *further = self._store.conditions([task.key for task in tasks]) or [now]
+        for task in tasks:
             sample = self._stored(task)
             assert sample is not None, "evaluate() measured it"  # noqa: S101
             columns[self.images.names[task.image]].append(sample)
@@ -187,9 +192,9 @@ class Runner:
             "kind": "measured",
             "codec": {**description, "points": list(codec.points)},
             "image_set": self.images.describe(),
-            "environment": describe_environment(),
             **({"metrics": self._extra.versions()} if self._extra.names else {}),
-            "workers": self._workers if codec.in_processes and self._engine is None else 1,
+            **first,
+            **({"also_measured_under": further} if further else {}),
         }
         summary = description.get("encoder") or description.get("model") or codec.name
         return Curve(codec.name, mean_results(samples), str(summary), meta, samples)

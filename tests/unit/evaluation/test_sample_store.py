@@ -63,6 +63,20 @@ def test_a_planted_link_is_neither_read_nor_written(tmp_path: Path, content: str
     assert content is None or victim.read_text(encoding="utf-8") == content
 
 
+def test_samples_keep_the_conditions_that_they_were_measured_under(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    for workers, keys in ((1, "ab"), (2, ""), (4, "c")):
+        store = SampleStore(path)
+        store.measured_under({"workers": workers})
+        for key in keys:
+            store.add(key, {"bpp": 0.1})
+    again = SampleStore(path)
+    assert again.conditions("a") == again.conditions("ab") == [{"workers": 1}]
+    assert again.conditions("cab") == [{"workers": 1}, {"workers": 4}]
+    assert again.conditions("x") == []
+    assert (len(again), again.get("c")) == (3, {"bpp": 0.1})
+
+
 def test_bytes_that_are_no_text_are_damage(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     SampleStore(path).add("first", {"bpp": 0.1})
