@@ -75,7 +75,7 @@ class Section(BaseModel):
     def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse what Python would convert and nobody means: `true` as a number, nothing as the current folder."""
         kinds = set(leaf_types(cls.model_fields[str(info.field_name)].annotation))
-        parts = value if isinstance(value, list | tuple) else (value,)
+        parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else (value,)
         if kinds & {int, float} and bool not in kinds and any(isinstance(part, bool) for part in parts):
             raise ValueError("must be a number, not a truth value")
         if Path in kinds and str not in kinds and any(part == "" for part in parts):

@@ -292,6 +292,10 @@ def test_problems_of_a_studys_file_are_told_one_a_line(tmp_path: Path) -> None:
         ),
         ({"max_steps": True}, "max_steps = true: must be a number, not a truth value"),
         ({"lambdas": [True, 0.5]}, "lambdas = .*: must be a number, not a truth value"),
+        (
+            {"arms": {"a": {}, "b": {"finetune.learning_rates": {"g_a": True}}}, "base_preset": "finetune-nano"},
+            "arms.b.finetune.learning_rates = .*: must be a number, not a truth value",
+        ),
         ({"train_data": ""}, "train_data = .*: must not be empty"),
         ({"seeds": 2.0}, "seeds = 2.0: must be a list"),
     ],
