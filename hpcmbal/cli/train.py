@@ -322,6 +322,7 @@ def _signature() -> inspect.Signature:
     )
 
 
-train_command.__signature__ = _signature()  # type: ignore[attr-defined]
-train_command.__annotations__ = {name: item.annotation for name, item in _signature().parameters.items()}
+_SIGNATURE = _signature()
+train_command.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+train_command.__annotations__ = {name: item.annotation for name, item in _SIGNATURE.parameters.items()}
 app.command("train", epilog=EXAMPLES)(train_command)
