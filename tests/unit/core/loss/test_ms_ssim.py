@@ -45,6 +45,6 @@ def test_the_split_is_that_of_mse_where_the_distortion_is_the_squared_error(monk
 def test_images_too_small_for_ms_ssim_are_refused_with_the_remedy(make_case, size):
     output, x, lmbda = make_case(*size, batch=1)
     with pytest.raises(
-        SettingsError, match=rf"at least 161 pixels a side; found {size[1]}x{size[0]}.*data.patch_size=192"
+        SettingsError, match=rf"at least 161 pixels a side; found {size[1]}x{size[0]}.*data.patch_size=176"
     ):
         RateDistortionLoss(metric="ms-ssim")(output, x, lmbda)
