@@ -180,7 +180,7 @@ def test_a_killed_evaluation_leaves_no_workers_and_goes_on(large_photographs: Pa
     assert main([*command[3:-2], "-j", "1", "-o", str(tmp_path)]) == 0
     lines = store.read_text(encoding="utf-8").splitlines()
     assert lines[:3] == kept
-    assert len(lines) == 2 * 8 * 3
+    assert sum('"sample"' in line for line in lines) == 2 * 8 * 3
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
